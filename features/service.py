@@ -1,0 +1,112 @@
+"""A feature service: the ordered features of one model."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from features.errors import DefinitionError
+from features.fields import Bool, Field, String, TimestampMs, check_name
+from features.on_demand import OnDemandFeature
+from features.source import EVENT_TIME_MS, EventSource
+from features.view import FeatureView
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """What a model learns: a column of the outcome event with the same `event_id`."""
+
+    source: EventSource
+    column: str
+
+    def __post_init__(self) -> None:
+        field = self.source.column(self.column)
+        if not isinstance(field.type, Bool):
+            msg = (
+                f"label {self.source.name}.{self.column}: got type {field.type.word}; "
+                "allowed is bool"
+            )
+            raise DefinitionError(msg)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureService:
+    """The ordered features that one model reads for a request.
+
+    Attributes:
+        request: source whose events are the requests; its fields are the request fields.
+        views: feature views that are fetched for a request.
+        on_demand: computed at request time, in dependency order.
+        features: names of the model's inputs, in the order of the vector: features of the views,
+            on-demand features or request fields. A text feature is a category.
+        label: what the model learns.
+    """
+
+    name: str
+    request: EventSource
+    views: tuple[FeatureView, ...]
+    on_demand: tuple[OnDemandFeature, ...]
+    features: tuple[str, ...]
+    label: Label
+
+    def __post_init__(self) -> None:
+        check_name("feature service", self.name)
+        for view in self.views:
+            for key in view.join_keys:
+                self._check_join_key(view, key)
+        known: set[str] = set()
+        for group, names in (
+            ("request field", [field.name for field in self.request.fields]),
+            ("feature", [feature.name for view in self.views for feature in view.features]),
+        ):
+            for name in names:
+                if name in known:
+                    msg = (
+                        f"service {self.name!r}: {group} {name!r} is there twice; names are unique"
+                    )
+                    raise DefinitionError(msg)
+                known.add(name)
+        for on_demand in self.on_demand:
+            self._check_known(on_demand.inputs, known | {EVENT_TIME_MS}, on_demand.name)
+            if on_demand.name in known:
+                msg = f"service {self.name!r}: name {on_demand.name!r} is there twice; names are unique"
+                raise DefinitionError(msg)
+            known.add(on_demand.name)
+        self._check_known(self.features, known, "features")
+        if not self.features or len(set(self.features)) != len(self.features):
+            msg = f"service {self.name!r}: features must be at least one, each once"
+            raise DefinitionError(msg)
+
+    def _check_join_key(self, view: FeatureView, key: Field) -> None:
+        field = self.request.column(key.name)
+        if field.type.word != key.type.word:
+            msg = (
+                f"service {self.name!r}, view {view.name!r}: join key {key.name!r} is "
+                f"{key.type.word}, the request field is {field.type.word}; the types must agree"
+            )
+            raise DefinitionError(msg)
+
+    def _check_known(self, names: tuple[str, ...], known: set[str], where: str) -> None:
+        for name in names:
+            if name not in known:
+                msg = (
+                    f"service {self.name!r}, {where}: got {name!r}; allowed are request fields, "
+                    f"features of its views and earlier on-demand features: {sorted(known)}"
+                )
+                raise DefinitionError(msg)
+
+    @cached_property
+    def categories(self) -> tuple[str, ...]:
+        """Names of the features that are text, in the order of the vector."""
+        text = {field.name for field in self.request.fields if isinstance(field.type, String)}
+        text |= {
+            feature.name
+            for view in self.views
+            for feature in view.features
+            if isinstance(feature.type, String)
+        }
+        return tuple(name for name in self.features if name in text)
+
+    @cached_property
+    def request_types(self) -> dict[str, type]:
+        """Type class of every request field, `event_time_ms` included."""
+        types: dict[str, type] = {field.name: type(field.type) for field in self.request.fields}
+        return {EVENT_TIME_MS: TimestampMs, **types}

@@ -1,0 +1,74 @@
+"""An event source: one stream of events, as producers publish it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+
+from features.errors import DefinitionError
+from features.fields import Field, TimestampMs, check_name
+from features.instant import duration_ms
+
+EVENT_ID = "event_id"
+EVENT_TIME_MS = "event_time_ms"
+EVENT_TIME = Field(name="event_time", type=TimestampMs())
+
+_RESERVED = (EVENT_ID, EVENT_TIME_MS, EVENT_TIME.name, "window_end", "event_timestamp", "label")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventSource:
+    """One stream of events.
+
+    Every event also has an `event_id` (text, unique within the source) and an event time; the
+    latter can be used as the column `event_time`.
+
+    Attributes:
+        name: Kafka topic of the validated log.
+        fields: payload columns.
+        lateness: how far behind the newest event of its partition an event may arrive.
+        max_clock_skew: how far ahead of the wall clock an event may lie.
+    """
+
+    name: str
+    fields: tuple[Field, ...]
+    lateness: timedelta
+    max_clock_skew: timedelta = timedelta(seconds=30)
+
+    def __post_init__(self) -> None:
+        check_name("event source", self.name)
+        names = [field.name for field in self.fields]
+        for name in names:
+            if name in _RESERVED:
+                msg = f"source {self.name!r}: field name {name!r} is reserved; choose another name"
+                raise DefinitionError(msg)
+            if names.count(name) > 1:
+                msg = f"source {self.name!r}: got the field name {name!r} twice; names are unique"
+                raise DefinitionError(msg)
+        if self.lateness_ms < 1:
+            msg = f"source {self.name!r}: got lateness {self.lateness}; allowed is at least 1 ms"
+            raise DefinitionError(msg)
+        if not timedelta(0) < self.max_clock_skew < self.lateness:
+            msg = (
+                f"source {self.name!r}: got max_clock_skew {self.max_clock_skew}; allowed is "
+                f"more than 0 and less than the lateness {self.lateness}"
+            )
+            raise DefinitionError(msg)
+
+    @cached_property
+    def lateness_ms(self) -> int:
+        """Lateness in milliseconds."""
+        return duration_ms(self.lateness)
+
+    @cached_property
+    def max_clock_skew_ms(self) -> int:
+        """Allowed clock skew in milliseconds."""
+        return duration_ms(self.max_clock_skew)
+
+    def column(self, name: str) -> Field:
+        """Return the payload field, or `event_time`, of that name."""
+        for field in (*self.fields, EVENT_TIME):
+            if field.name == name:
+                return field
+        allowed = ", ".join(field.name for field in (*self.fields, EVENT_TIME))
+        msg = f"source {self.name!r}: got column {name!r}; allowed are {allowed}"
+        raise DefinitionError(msg)

@@ -1,0 +1,1 @@
+"""The embedded stack: Kafka and Valkey as local processes, with everything they need."""
