@@ -1,0 +1,1 @@
+"""What is computed: the feature language and the plain evaluator."""

@@ -105,6 +105,16 @@ class FeatureService:
         }
         return tuple(name for name in self.features if name in text)
 
+    def views_behind(self, name: str) -> frozenset[str]:
+        """Names of the views whose values a feature depends on; none for a request field."""
+        for view in self.views:
+            if any(feature.name == name for feature in view.features):
+                return frozenset({view.name})
+        for on_demand in self.on_demand:
+            if on_demand.name == name:
+                return frozenset().union(*map(self.views_behind, on_demand.inputs))
+        return frozenset()
+
     @cached_property
     def request_types(self) -> dict[str, type]:
         """Type class of every request field, `event_time_ms` included."""

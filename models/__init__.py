@@ -1,0 +1,1 @@
+"""What features are for: training sets, models, the registry and the scorer."""

@@ -1,0 +1,1 @@
+"""How it runs: Kafka, Flink, intake, ingest, scoring, audit and the embedded stack."""

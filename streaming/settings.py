@@ -1,6 +1,7 @@
 """The settings of every process: environment variables `SAMESTREAM_*` over the defaults."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -21,6 +22,9 @@ class Settings(BaseSettings):
     bootstrap_servers: str = Field("127.0.0.1:9092", description="Kafka, comma separated")
     online_store: str = Field("127.0.0.1:6379", description="Valkey or Redis, host:port")
     partitions: int = Field(2, ge=1, description="partitions of the topics of a new log")
+    clock: Literal["wall", "replay"] = Field(
+        "wall", description="who makes the heartbeats of a new log: intake or the replayer"
+    )
     parallelism: int = Field(1, ge=1, description="parallelism of the Flink jobs")
     ring_slides: int = Field(100, ge=1, description="slides of rows kept per entity online")
     max_wait_seconds: float = Field(

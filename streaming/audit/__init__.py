@@ -1,0 +1,1 @@
+"""Replay: recompute what was served and compare bits."""

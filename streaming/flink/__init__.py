@@ -1,0 +1,1 @@
+"""Flink SQL of the feature views, the live job and the backfill."""

@@ -1,0 +1,1 @@
+"""The gate: what becomes an event of the validated log."""

@@ -1,0 +1,1 @@
+"""Kafka at the edge: topics, schemas, clients and the exactly-once loop."""

@@ -2,9 +2,9 @@
 
 import fcntl
 import hashlib
-import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,6 +26,10 @@ _DOWNLOAD_PREFIX = ".download-"
 
 class JarLockError(SamestreamError, ValueError):
     """The lock file of the jars cannot be read."""
+
+
+class _DownloadStoppedError(SamestreamError):
+    """Another download failed or the user interrupted; raised inside the others to end them."""
 
 
 class JarDownloadError(SamestreamError, OSError):
@@ -100,6 +104,7 @@ def ensure_jars(
     progress: Callable[[DownloadProgress], None] | None = None,
     *,
     fetch: Download = download,
+    lock_file: Path = LOCK_FILE,
 ) -> list[Path]:
     """Return the files of a set in lock order, fetching what is missing or damaged.
 
@@ -110,7 +115,7 @@ def ensure_jars(
         JarDownloadError: An artefact cannot be fetched or has other bytes than locked.
     """
     directory = cache.expanduser()
-    jars = read_lock()[set_name]
+    jars = read_lock(lock_file)[set_name]
     if _missing(jars, directory):
         directory.mkdir(parents=True, exist_ok=True)
         with (directory / ".lock").open("w") as lock:
@@ -118,17 +123,7 @@ def ensure_jars(
             fcntl.flock(lock, fcntl.LOCK_EX)
             _remove_interrupted_downloads(directory)
             missing = _missing(jars, directory)
-            with ThreadPoolExecutor(_PARALLEL_DOWNLOADS) as pool:
-                fetches = [
-                    pool.submit(_fetch, jar, directory, len(missing), progress, fetch)
-                    for jar in missing
-                ]
-                try:
-                    for done in fetches:
-                        done.result()
-                except BaseException:
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    raise
+            _fetch_all(missing, directory, progress, fetch)
     return [directory / jar.artefact.file_name for jar in jars]
 
 
@@ -143,38 +138,55 @@ def _remove_interrupted_downloads(directory: Path) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _fetch(
-    jar: LockedJar,
+def _fetch_all(
+    jars: Sequence[LockedJar],
     directory: Path,
-    total_files: int,
     progress: Callable[[DownloadProgress], None] | None,
     fetch: Download,
 ) -> None:
-    file_name = jar.artefact.file_name
+    stopped = threading.Event()
 
-    def report(done_bytes: int, total_bytes: int) -> None:
-        if progress is not None:
-            progress(
-                DownloadProgress(
-                    file_name=file_name,
-                    done_bytes=done_bytes,
-                    total_bytes=total_bytes,
-                    total_files=total_files,
+    def fetch_one(jar: LockedJar) -> None:
+        def report(done_bytes: int, total_bytes: int) -> None:
+            if stopped.is_set():
+                raise _DownloadStoppedError
+            if progress is not None:
+                progress(
+                    DownloadProgress(
+                        file_name=jar.artefact.file_name,
+                        done_bytes=done_bytes,
+                        total_bytes=total_bytes,
+                        total_files=len(jars),
+                    )
                 )
-            )
 
+        _fetch(jar, directory, lambda artefact, folder: fetch(artefact, folder, report))
+
+    with ThreadPoolExecutor(_PARALLEL_DOWNLOADS) as pool:
+        fetches = [pool.submit(fetch_one, jar) for jar in jars]
+        try:
+            for done in fetches:
+                done.result()
+        except BaseException:
+            stopped.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _fetch(jar: LockedJar, directory: Path, fetch: Callable[[MavenArtefact, Path], Path]) -> None:
+    file_name = jar.artefact.file_name
     reason = ""
     for _ in range(_ATTEMPTS):
         with tempfile.TemporaryDirectory(prefix=_DOWNLOAD_PREFIX, dir=directory) as temporary:
             try:
-                fetched = fetch(jar.artefact, Path(temporary), report)
+                fetched = fetch(jar.artefact, Path(temporary))
             except MavenError as error:
                 reason = str(error)
                 continue
             with fetched.open("rb") as file:
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             if sha256 == jar.sha256:
-                os.replace(fetched, directory / file_name)
+                fetched.replace(directory / file_name)
                 return
             reason = f"the file has sha256 {sha256}, locked is {jar.sha256}"
     message = (

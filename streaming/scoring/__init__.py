@@ -1,0 +1,1 @@
+"""The stream scorer: requests in, predictions out."""

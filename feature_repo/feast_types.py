@@ -1,0 +1,63 @@
+"""How our column types are called in Feast and in Parquet, in one table."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from feast import ValueType
+from feast.types import Bool as FeastBool
+from feast.types import FeastType
+from feast.types import Float64 as FeastFloat64
+from feast.types import Int64 as FeastInt64
+from feast.types import String as FeastString
+
+from features.errors import SamestreamError
+from features.fields import Bool, Field, FieldType, Float64, Int64, String, TimestampMs
+
+
+class FeastTypeError(SamestreamError, TypeError):
+    """A type that Feast cannot use in this place."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredType:
+    """One of our types in the stores.
+
+    Attributes:
+        feast: type of a column of a `feast.FeatureView`.
+        key: type of a join key, None where Feast has no such key.
+        proto: field of Feast's `Value` message that holds it online.
+        arrow: type of the column of a Parquet file.
+    """
+
+    feast: FeastType
+    key: ValueType | None
+    proto: str
+    arrow: "pa.DataType[Any]"
+
+
+_INT64 = StoredType(feast=FeastInt64, key=ValueType.INT64, proto="int64_val", arrow=pa.int64())
+
+STORED_TYPES: dict[type[FieldType], StoredType] = {
+    Int64: _INT64,
+    TimestampMs: _INT64,
+    Float64: StoredType(feast=FeastFloat64, key=None, proto="double_val", arrow=pa.float64()),
+    Bool: StoredType(feast=FeastBool, key=None, proto="bool_val", arrow=pa.bool_()),
+    String: StoredType(
+        feast=FeastString, key=ValueType.STRING, proto="string_val", arrow=pa.string()
+    ),
+}
+
+
+def key_type(key: Field) -> ValueType:
+    """Feast's type of a join key.
+
+    Raises:
+        FeastTypeError: Feast has no join keys of that type.
+    """
+    value_type = STORED_TYPES[type(key.type)].key
+    if value_type is None:
+        allowed = ", ".join(ours.word for ours, stored in STORED_TYPES.items() if stored.key)
+        msg = f"join key {key.name!r}: got type {key.type.word}; Feast takes {allowed}"
+        raise FeastTypeError(msg)
+    return value_type

@@ -1,0 +1,86 @@
+"""Training sets: labelled requests with the features that they would have been served."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+import pandas as pd
+
+from features.fields import Bool, FieldType, Float64, Int64, String, TimestampMs
+from features.service import FeatureService
+from features.source import EVENT_ID, EVENT_TIME_MS
+from models.errors import TrainingError
+
+EVENT_TIMESTAMP = "event_timestamp"
+LABEL = "label"
+
+_PANDAS_TYPES: dict[type[FieldType], str] = {
+    Int64: "Int64",
+    TimestampMs: "Int64",
+    Float64: "float64",
+    String: "object",
+    Bool: "boolean",
+}
+
+
+class OfflineFeatures(Protocol):
+    """What a training set needs of a `feast.FeatureStore`."""
+
+    def get_feature_service(self, name: str) -> Any:  # noqa: ANN401
+        """Return the Feast feature service of that name."""
+
+    def get_historical_features(self, entity_df: Any, features: Any) -> Any:  # noqa: ANN401
+        """Start the point-in-time join."""
+
+
+def entity_rows(
+    service: FeatureService,
+    requests: Iterable[Mapping[str, Any]],
+    outcomes: Iterable[Mapping[str, Any]],
+) -> pd.DataFrame:
+    """Make the entity rows of a training set; a request without an outcome is left out.
+
+    Args:
+        service: tells the request fields and the column of the label.
+        requests: events of the request source.
+        outcomes: events of the label's source, matched by `event_id`.
+
+    Returns:
+        `event_id`, the request fields, `event_time_ms`, `event_timestamp` (the request time, as
+        Feast wants it) and `label` (bool), in the order of the requests.
+    """
+    labels = {outcome[EVENT_ID]: outcome[service.label.column] for outcome in outcomes}
+    labelled = [request for request in requests if labels.get(request[EVENT_ID]) is not None]
+    columns: dict[str, Any] = {EVENT_ID: [request[EVENT_ID] for request in labelled]}
+    for name, field_type in service.request_types.items():
+        values: list[Any] = [request[name] for request in labelled]
+        columns[name] = pd.Series(values, dtype=_PANDAS_TYPES[field_type])
+    times = pd.to_datetime(columns[EVENT_TIME_MS], unit="ms", utc=True)
+    columns[EVENT_TIMESTAMP] = times.dt.as_unit("us")
+    columns[LABEL] = [labels[request[EVENT_ID]] for request in labelled]
+    return pd.DataFrame(columns)
+
+
+def training_set(
+    store: OfflineFeatures, service: FeatureService, rows: pd.DataFrame
+) -> pd.DataFrame:
+    """Ask Feast for the features as of each request: `rows` with the service's features beside.
+
+    Args:
+        store: a `feast.FeatureStore` to which the definitions are applied.
+        service: its Feast namesake is asked for.
+        rows: as `entity_rows` makes them.
+    """
+    if rows.empty:
+        msg = f"service {service.name!r}: got no labelled requests; a training set needs some"
+        raise TrainingError(msg)
+    job = store.get_historical_features(
+        entity_df=rows, features=store.get_feature_service(service.name)
+    )
+    frame: pd.DataFrame = job.to_df()
+    if len(frame) != len(rows):
+        msg = (
+            f"service {service.name!r}: Feast returned {len(frame)} rows for {len(rows)} requests; "
+            "is there more than one offline row of an entity for one window end?"
+        )
+        raise TrainingError(msg)
+    return frame.sort_values([EVENT_TIME_MS, EVENT_ID], ignore_index=True)

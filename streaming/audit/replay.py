@@ -1,0 +1,209 @@
+"""Replay: recompute every served vector and score from the log, and compare bits.
+
+The vectors come by the way of training: a bounded Flink run over the validated log, Feast's
+point-in-time join over its rows, and the vectorizer of the model.
+"""
+
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from feature_repo.feast_objects import apply
+from feature_repo.rendering import open_store
+from features.definitions import Definitions
+from features.service import FeatureService
+from features.source import EVENT_TIME_MS
+from models.columns import columns_of_frame
+from models.dataset import historical_features, request_rows
+from models.loading import load_model
+from models.scorer import Scorer
+from models.vector import FeatureVectorizer, Matrix
+from streaming.audit.served import Served, position, read_served
+from streaming.audit.verdict import Judgement, Verdict, judge
+from streaming.flink.backfill import BackfillReport, run_backfill
+from streaming.flink.horizon import capture_end_offsets
+from streaming.scoring.promotion import Promotion
+from streaming.settings import Settings
+
+_SHOWN = 10
+_NTHREAD = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayReport:
+    """The proof, or what speaks against it.
+
+    Attributes:
+        service: name of the feature service.
+        requests: number of requests that should have a prediction.
+        predictions: number of predictions found for them.
+        exact: predictions whose every bit is what the log says.
+        explained: predictions that differ where a mark says why, by marks.
+        unexplained: predictions that differ without a mark.
+        missing: requests without a prediction and without a dead letter.
+        doubled: predictions beyond the first for one request.
+        refused: requests that ended as dead letters.
+        pending: requests that the scorer has not reached yet, or that the log cannot judge yet.
+        examples: the first few things that speak against the proof, one line each.
+        log_events_read: end offsets of the logs that were recomputed, summed.
+    """
+
+    service: str
+    requests: int
+    predictions: int
+    exact: int
+    explained: dict[str, int]
+    unexplained: int
+    missing: int
+    doubled: int
+    refused: int
+    pending: int
+    examples: list[str]
+    log_events_read: int
+
+    @property
+    def proven(self) -> bool:
+        """Whether nothing is missing, doubled or unexplained, and something was served."""
+        return not (self.missing or self.doubled or self.unexplained) and self.requests > 0
+
+
+def replay(settings: Settings, definitions: Definitions, service: FeatureService) -> ReplayReport:
+    """Verify every prediction of a service.
+
+    Raises:
+        NothingServedError: no model was ever promoted.
+        LogError: a log has lost its beginning.
+        DamagedModelError: a model that was used is no longer what it was.
+    """
+    served = read_served(settings.bootstrap_servers, service)
+    ends = capture_end_offsets(settings.bootstrap_servers, definitions.sources)
+    answered: dict[tuple[int, int], dict[str, Any]] = {}
+    doubled = 0
+    for prediction in served.predictions:
+        doubled += position(prediction) in answered
+        answered.setdefault(position(prediction), prediction)
+    missing = served.requests.keys() - answered.keys() - set(served.refused)
+    with tempfile.TemporaryDirectory(prefix="verify-", dir=settings.state_dir) as work:
+        rows = Path(work)
+        backfill = run_backfill(settings, service.views, ends, rows)
+        known = {
+            at: prediction
+            for at, prediction in answered.items()
+            if _is_known(service, backfill, prediction)
+        }
+        judgements = _judge_all(settings, service, served, known, rows)
+    return _report(
+        service,
+        served,
+        judgements,
+        doubled=doubled,
+        missing=sorted(missing),
+        unknown=len(answered) - len(known),
+        log_events_read=sum(end for by_partition in ends.values() for end in by_partition.values()),
+    )
+
+
+def _is_known(
+    service: FeatureService, backfill: BackfillReport, prediction: Mapping[str, Any]
+) -> bool:
+    """Whether the log already says what each view is as of the request."""
+    return all(
+        view.as_of(prediction[EVENT_TIME_MS]) <= backfill.horizon_ms[view.source.name]
+        for view in service.views
+    )
+
+
+def _judge_all(
+    settings: Settings,
+    service: FeatureService,
+    served: Served,
+    known: Mapping[tuple[int, int], dict[str, Any]],
+    rows: Path,
+) -> list[tuple[dict[str, Any], Judgement]]:
+    if not known:
+        return []
+    store = open_store(rows / "feast", offline_root=rows, online_store=settings.online_store)
+    apply(store, settings.definitions, rows)
+    requests = [served.requests[at] for at in known]
+    frame = historical_features(store, service, request_rows(service, requests))
+    judged: list[tuple[dict[str, Any], Judgement]] = []
+    predictions = list(known.values())
+    promoted = {promotion.model_sha256: promotion for promotion in served.promotions}
+    for sha256 in dict.fromkeys(prediction["model_sha256"] for prediction in predictions):
+        chosen = [i for i, item in enumerate(predictions) if item["model_sha256"] == sha256]
+        if sha256 not in promoted:
+            unknown = Judgement(
+                verdict=Verdict.UNEXPLAINED, reason=f"model {sha256} was never promoted"
+            )
+            judged += [(predictions[i], unknown) for i in chosen]
+            continue
+        scorer = _scorer(service, promoted[sha256])
+        vectorizer = FeatureVectorizer(service, scorer.model.manifest.vocabularies)
+        recomputed = vectorizer.vectors(columns_of_frame(service, frame.iloc[chosen]))
+        judged += _judge_model(service, scorer, [predictions[i] for i in chosen], recomputed)
+    return judged
+
+
+def _judge_model(
+    service: FeatureService,
+    scorer: Scorer,
+    predictions: Sequence[dict[str, Any]],
+    recomputed: Matrix,
+) -> list[tuple[dict[str, Any], Judgement]]:
+    judged = []
+    for prediction, vector in zip(predictions, recomputed, strict=True):
+        served = np.array([prediction["vector"]], dtype=np.float64)
+        rescored = scorer.score_vectors(served)
+        judgement = judge(
+            service,
+            prediction,
+            vector,
+            rescored.scores[0],
+            bool(rescored.decisions[0]),
+        )
+        judged.append((prediction, judgement))
+    return judged
+
+
+def _scorer(service: FeatureService, promotion: Promotion) -> Scorer:
+    model = load_model(promotion.path, promotion.model_version, service, nthread=_NTHREAD)
+    return Scorer(service, model)
+
+
+def _report(
+    service: FeatureService,
+    served: Served,
+    judged: Sequence[tuple[dict[str, Any], Judgement]],
+    *,
+    doubled: int,
+    missing: Sequence[tuple[int, int]],
+    unknown: int,
+    log_events_read: int,
+) -> ReplayReport:
+    verdicts = Counter(judgement.verdict for _, judgement in judged)
+    explained = Counter(j.reason for _, j in judged if j.verdict is Verdict.EXPLAINED)
+    examples = [
+        f"{prediction['event_id']}: {judgement.reason}"
+        for prediction, judgement in judged
+        if judgement.verdict is Verdict.UNEXPLAINED
+    ]
+    examples += [f"{served.requests[at]['event_id']}: no prediction" for at in missing]
+    return ReplayReport(
+        service=service.name,
+        requests=len(served.requests),
+        predictions=len(served.predictions),
+        exact=verdicts[Verdict.EXACT],
+        explained=dict(explained),
+        unexplained=verdicts[Verdict.UNEXPLAINED],
+        missing=len(missing),
+        doubled=doubled,
+        refused=len(served.refused),
+        pending=served.pending + unknown,
+        examples=examples[:_SHOWN],
+        log_events_read=log_events_read,
+    )

@@ -1,0 +1,114 @@
+"""What a service was asked and what it answered, read from the logs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from features.errors import SamestreamError
+from features.service import FeatureService
+from features.source import EVENT_ID
+from streaming.kafka.admin import Admin
+from streaming.kafka.avro import AvroCodec
+from streaming.kafka.reader import RangeReader
+from streaming.kafka.record import Record
+from streaming.kafka.schemas import event_schema, prediction_schema
+from streaming.kafka.topics import predictions_dead_topic, predictions_topic, validated_topic
+from streaming.scoring.process import scorer_group
+from streaming.scoring.promotion import Promotion, read_promotions
+
+Position = tuple[int, int]
+
+
+class NothingServedError(SamestreamError, LookupError):
+    """A service that was never promoted into use, so there is nothing to verify."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """The requests that a service has processed, and all its answers to them.
+
+    Attributes:
+        promotions: of the service, oldest first.
+        requests: event of each request, by partition and offset in the validated log.
+        predictions: every prediction for one of these requests, in the order of the topic.
+        refused: positions of the requests that ended as dead letters.
+        pending: number of requests in the log that the scorer has not reached yet.
+    """
+
+    promotions: list[Promotion]
+    requests: dict[Position, dict[str, Any]]
+    predictions: list[dict[str, Any]]
+    refused: list[Position]
+    pending: int
+
+
+def read_served(bootstrap_servers: str, service: FeatureService) -> Served:
+    """Read the requests from the first promotion to the scorer's committed offsets."""
+    promotions = read_promotions(bootstrap_servers, service)
+    if not promotions:
+        msg = f"service {service.name!r}: no model was ever promoted, so nothing was served"
+        raise NothingServedError(msg)
+    begin = promotions[0].request_offsets
+    requests_topic = validated_topic(service.request)
+    with Admin(bootstrap_servers) as admin:
+        log_ends = admin.end_offsets(requests_topic, "read_committed")
+        committed = admin.committed(scorer_group(service), requests_topic)
+        # After the scorer's offsets: whatever they cover was written before.
+        answer_ends = admin.end_offsets(predictions_topic(service), "read_committed")
+        dead_ends = admin.end_offsets(predictions_dead_topic(service), "read_committed")
+    ends = {p: committed[p].offset if p in committed else begin[p] for p in log_ends}
+    reader = RangeReader(bootstrap_servers)
+    try:
+        requests = _requests(reader, service, begin, ends)
+        pending = _requests(reader, service, ends, log_ends)
+        codec = AvroCodec(prediction_schema())
+        answers = (
+            codec.decode(codec.bare(record.value or b""))
+            for record in _all(reader, predictions_topic(service), answer_ends)
+        )
+        predictions = [answer for answer in answers if position(answer) in requests]
+        refused = [
+            _refused_position(record)
+            for record in _all(reader, predictions_dead_topic(service), dead_ends)
+        ]
+    finally:
+        reader.close()
+    return Served(
+        promotions=promotions,
+        requests=requests,
+        predictions=predictions,
+        refused=refused,
+        pending=len(pending),
+    )
+
+
+def position(prediction: dict[str, Any]) -> Position:
+    """Return where in the validated log the request of a prediction is."""
+    return prediction["source_partition"], prediction["source_offset"]
+
+
+def _requests(
+    reader: RangeReader, service: FeatureService, begin: dict[int, int], ends: dict[int, int]
+) -> dict[Position, dict[str, Any]]:
+    codec = AvroCodec(event_schema(service.request))
+    found = {}
+    for partition, end in ends.items():
+        topic = validated_topic(service.request)
+        for record in reader.read(topic, partition, begin[partition], end):
+            event = codec.decode(record.value or b"")
+            if event[EVENT_ID] is not None:
+                found[partition, record.offset] = event
+    return found
+
+
+def _all(reader: RangeReader, topic: str, ends: dict[int, int]) -> Iterator[Record]:
+    for partition, end in ends.items():
+        yield from reader.read(topic, partition, 0, end)
+
+
+def _refused_position(record: Record) -> Position:
+    headers = {name: content or b"" for name, content in record.headers}
+    return (
+        int(headers["__connect.errors.partition"]),
+        int(headers["__connect.errors.offset"]),
+    )

@@ -1,0 +1,89 @@
+"""The verdict on one prediction: was it exactly what the event log says?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from features.service import FeatureService
+
+
+class Verdict(StrEnum):
+    """What replay says of a prediction."""
+
+    EXACT = "EXACT"
+    EXPLAINED = "EXPLAINED"
+    UNEXPLAINED = "UNEXPLAINED"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """A verdict with its reason: the marks that explain it, or what does not agree."""
+
+    verdict: Verdict
+    reason: str
+
+
+def judge(
+    service: FeatureService,
+    prediction: Mapping[str, Any],
+    recomputed: npt.NDArray[np.float64],
+    rescored: np.float32,
+    decision: bool,  # noqa: FBT001
+) -> Judgement:
+    """Compare one prediction with what the log says, bit for bit.
+
+    Args:
+        service: the service that served it.
+        prediction: the record, receipts included.
+        recomputed: vector recomputed from the log, in the order of the service's features.
+        rescored: score that the model named in the prediction gives to the served vector.
+        decision: decision that the model gives to that score.
+    """
+    receipts = {receipt["view"]: receipt for receipt in prediction["views"]}
+    for view in service.views:
+        receipt = receipts.get(view.name)
+        as_of = view.as_of(prediction["event_time_ms"])
+        if receipt is None or receipt["as_of_ms"] != as_of:
+            return _unexplained(f"the receipt of view {view.name} does not say as of {as_of}")
+    if np.float32(prediction["score"]).tobytes() != np.float32(rescored).tobytes():
+        return _unexplained(f"score {prediction['score']!r}, the model gives {rescored!r}")
+    if prediction["decision"] != decision:
+        return _unexplained(f"decision {prediction['decision']}, the model gives {decision}")
+    served = np.array(prediction["vector"], dtype=np.float64)
+    if served.shape != recomputed.shape:
+        return _unexplained(f"{served.size} values, the service has {recomputed.size} features")
+    different = _different_features(service.features, served, recomputed)
+    if not different:
+        return Judgement(verdict=Verdict.EXACT, reason="")
+    marks = set()
+    for index in different:
+        name = service.features[index]
+        explaining = {
+            str(receipts[view]["mark"])
+            for view in service.views_behind(name)
+            if receipts[view]["mark"] is not None
+        }
+        if not explaining:
+            return _unexplained(f"{name}: served {served[index]!r}, the log {recomputed[index]!r}")
+        marks |= explaining
+    return Judgement(verdict=Verdict.EXPLAINED, reason="+".join(sorted(marks)))
+
+
+def _different_features(
+    names: Sequence[str], served: npt.NDArray[np.float64], recomputed: npt.NDArray[np.float64]
+) -> list[int]:
+    """Positions at which the bits differ; every NaN is the one null."""
+    return [
+        index
+        for index in range(len(names))
+        if served[index].tobytes() != recomputed[index].tobytes()
+        and not (np.isnan(served[index]) and np.isnan(recomputed[index]))
+    ]
+
+
+def _unexplained(reason: str) -> Judgement:
+    return Judgement(verdict=Verdict.UNEXPLAINED, reason=reason)

@@ -1,0 +1,145 @@
+"""The `samestream` command."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from features.errors import SamestreamError
+
+if TYPE_CHECKING:
+    from streaming.settings import Settings
+
+# Every command imports what it needs: starting one process must not load all of them.
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Streaming predictions whose features are the same in training and in serving.",
+)
+run_app = typer.Typer(no_args_is_help=True, help="Run one process until SIGTERM.")
+app.add_typer(run_app, name="run")
+
+StateOption = Annotated[
+    Path, typer.Option("--state", help="state directory: data, logs, ports, registry")
+]
+JsonOption = Annotated[Path | None, typer.Option("--json", help="also write the result here")]
+
+
+@app.command()
+def demo(
+    *,
+    year: Annotated[bool, typer.Option(help="import the whole year as history")] = False,
+    speed: Annotated[float, typer.Option(min=1, help="replay at this multiple of time")] = 2000.0,
+    keep: Annotated[bool, typer.Option(help="leave everything running at the end")] = False,
+    state: StateOption = Path(".samestream-demo"),
+) -> None:
+    """Run the whole system on the flights example and prove its answers."""
+    from streaming.demo.run import run_demo
+
+    run_demo(state_dir=state, whole_year=year, speed=speed, keep=keep)
+
+
+@app.command()
+def up(*, state: StateOption = Path(".samestream")) -> None:
+    """Start the embedded stack and every process in the background."""
+    from streaming.local.commands import up as start
+
+    start(_settings(state))
+
+
+@app.command()
+def down(*, state: StateOption = Path(".samestream")) -> None:
+    """Stop everything that runs on a state directory; the data stays."""
+    from streaming.local.commands import down as stop
+
+    stop(_settings(state))
+
+
+@app.command()
+def status(*, state: StateOption = Path(".samestream")) -> None:
+    """Show the processes, how complete each view is, and what intake refused."""
+    from streaming.local.commands import status as show
+
+    show(_settings(state))
+
+
+@app.command()
+def verify(
+    service: Annotated[str, typer.Argument(help="feature service")],
+    *,
+    state: StateOption = Path(".samestream"),
+    json_file: JsonOption = None,
+) -> None:
+    """Recompute every prediction from the log and compare bits; exit 1 unless all is explained."""
+    from streaming.audit.command import verify as prove
+
+    if not prove(_embedded(state), service, json_file):
+        raise typer.Exit(1)
+
+
+@run_app.command("intake")
+def run_intake(source: str) -> None:
+    """Run the gate from `<source>.raw` to the validated log."""
+    from features.definitions import load_definitions
+    from streaming.intake.process import run_intake as run
+
+    settings = _settings()
+    run(settings, load_definitions(settings.definitions), source)
+
+
+@run_app.command("live")
+def run_live() -> None:
+    """Run the Flink job of all feature views."""
+    from features.definitions import load_definitions
+    from streaming.flink.live import run_live_job
+
+    settings = _settings()
+    run_live_job(settings, load_definitions(settings.definitions))
+
+
+@run_app.command("ingest")
+def run_ingest() -> None:
+    """Run the writer from the feature topics to the online store."""
+    from features.definitions import load_definitions
+    from streaming.ingest.process import run_ingest as run
+
+    settings = _settings()
+    run(settings, load_definitions(settings.definitions))
+
+
+@run_app.command("scorer")
+def run_scorer(service: str) -> None:
+    """Run the stream scorer of a feature service."""
+    from features.definitions import load_definitions
+    from streaming.scoring.process import run_scorer as run
+
+    settings = _settings()
+    run(settings, load_definitions(settings.definitions).service(service))
+
+
+def _settings(state: Path | None = None) -> "Settings":
+    from streaming.settings import Settings
+
+    return Settings() if state is None else Settings(state_dir=state.absolute())
+
+
+def _embedded(state: Path) -> "Settings":
+    from streaming.local.system import embedded_settings
+
+    return embedded_settings(_settings(state))
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one line and exit code 1."""
+    try:
+        app()
+    except SamestreamError as error:
+        typer.echo(f"samestream: {error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""CREATE TABLE statements: the scans of a source and the sinks of a view."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from features.source import EVENT_ID, EVENT_TIME_MS, EventSource
+from features.view import FeatureView
+from streaming.flink.sql import SQL_TYPES, columns, options, quoted
+from streaming.flink.tables import (
+    MOVE_TIME,
+    MOVE_TIME_MS,
+    PROGRESS,
+    WINDOW_END_MS,
+    enter_table,
+    history_table,
+    leave_table,
+    rows_table,
+)
+from streaming.kafka.topics import PROGRESS_TOPIC, features_topic, validated_topic
+
+# What the consumer of a live job waits for before it hands over less than a full fetch.
+_FETCH_WAIT_MS = 10
+
+
+def scan_tables(
+    source: EventSource,
+    sizes_ms: tuple[int, ...],
+    *,
+    bootstrap_servers: str,
+    parallelism: int,
+    end_offsets: Mapping[int, int] | None = None,
+) -> tuple[str, ...]:
+    """Tables over the validated log: the enter scan and one leave scan for each window size.
+
+    Args:
+        source: the source.
+        sizes_ms: distinct window sizes of its views, milliseconds.
+        bootstrap_servers: Kafka, comma separated.
+        parallelism: at most the number of partitions, or no watermark ever moves.
+        end_offsets: where to stop in each partition, exclusive; without it the scan never ends.
+    """
+    with_options = options(_scan_options(source, bootstrap_servers, parallelism, end_offsets))
+    shifts = {enter_table(source): 0} | {leave_table(source, size): size for size in sizes_ms}
+    return tuple(_scan(name, source, shift, with_options) for name, shift in shifts.items())
+
+
+def _scan(name: str, source: EventSource, shift_ms: int, with_options: str) -> str:
+    move_ms = f"{quoted(EVENT_TIME_MS)} + {shift_ms}" if shift_ms else quoted(EVENT_TIME_MS)
+    lag_ms = source.lateness_ms - shift_ms
+    watermark = f"{quoted(EVENT_TIME_MS)} {'-' if lag_ms > 0 else '+'} {abs(lag_ms)}"
+    fields = [(field.name, SQL_TYPES[type(field.type)]) for field in source.fields]
+    lines = [
+        f"  {quoted(EVENT_ID)} STRING",
+        f"  {quoted(EVENT_TIME_MS)} BIGINT NOT NULL",
+        *(f"  {quoted(field)} {sql_type}" for field, sql_type in fields),
+        f"  {quoted(MOVE_TIME_MS)} AS {move_ms}",
+        f"  {quoted(MOVE_TIME)} AS TO_TIMESTAMP_LTZ({move_ms}, 3)",
+        f"  WATERMARK FOR {quoted(MOVE_TIME)} AS TO_TIMESTAMP_LTZ({watermark}, 3)",
+    ]
+    return _create(name, lines, with_options)
+
+
+def _scan_options(
+    source: EventSource,
+    bootstrap_servers: str,
+    parallelism: int,
+    end_offsets: Mapping[int, int] | None,
+) -> dict[str, str]:
+    values = {
+        "connector": "kafka",
+        "topic": validated_topic(source),
+        "properties.bootstrap.servers": bootstrap_servers,
+        "properties.isolation.level": "read_committed",
+        "properties.allow.auto.create.topics": "false",
+        "properties.commit.offsets.on.checkpoint": "false",
+        "scan.startup.mode": "earliest-offset",
+        "scan.topic-partition-discovery.interval": "0",
+        "scan.parallelism": str(parallelism),
+        "format": "avro",
+    }
+    if end_offsets is None:
+        return values | {"properties.fetch.max.wait.ms": str(_FETCH_WAIT_MS)}
+    ends = ";".join(
+        f"partition:{partition},offset:{offset}"
+        for partition, offset in sorted(end_offsets.items())
+    )
+    return values | {
+        "scan.bounded.mode": "specific-offsets",
+        "scan.bounded.specific-offsets": ends,
+    }
+
+
+def feature_sink(view: FeatureView, *, bootstrap_servers: str) -> str:
+    """Table over the feature topic of a view, keyed by its join keys.
+
+    At-least-once, because a row is determined by its key and window end.
+    """
+    lines = [
+        *_key_columns(view),
+        f"  {quoted(WINDOW_END_MS)} BIGINT NOT NULL",
+        *_feature_columns(view),
+    ]
+    values = _sink_options(features_topic(view), bootstrap_servers) | {
+        "key.format": "avro",
+        "key.fields": ";".join(key.name for key in view.join_keys),
+        "value.format": "avro",
+        "value.fields-include": "ALL",
+    }
+    return _create(rows_table(view), lines, options(values))
+
+
+def progress_sink(*, bootstrap_servers: str) -> str:
+    """Table over the progress topic; one writer, so that window ends of a view stay in order."""
+    lines = [
+        "  `view` STRING NOT NULL",
+        "  `fingerprint` STRING NOT NULL",
+        f"  {quoted(WINDOW_END_MS)} BIGINT NOT NULL",
+        "  `row_count` BIGINT NOT NULL",
+    ]
+    values = _sink_options(PROGRESS_TOPIC, bootstrap_servers) | {
+        "format": "avro",
+        "sink.parallelism": "1",
+    }
+    return _create(PROGRESS, lines, options(values))
+
+
+def history_sink(view: FeatureView, directory: Path) -> str:
+    """Table over Parquet files of the offline rows of a view, in an absolute directory."""
+    lines = [
+        *_key_columns(view),
+        "  `event_timestamp` TIMESTAMP_LTZ(6) NOT NULL",
+        "  `window_end` TIMESTAMP_LTZ(6) NOT NULL",
+        *_feature_columns(view),
+    ]
+    values = {
+        "connector": "filesystem",
+        "path": directory.as_uri(),
+        "format": "parquet",
+        "parquet.write.int64.timestamp": "true",
+        "parquet.timestamp.time.unit": "micros",
+        "parquet.utc-timezone": "true",
+    }
+    return _create(history_table(view), lines, options(values))
+
+
+def insert_history(view: FeatureView, rows: str, horizon_ms: int) -> str:
+    """INSERT of the rows up to a window end (inclusive), available one lateness later."""
+    lateness_ms = view.source.lateness_ms
+    end = quoted(WINDOW_END_MS)
+    return (
+        f"INSERT INTO {quoted(history_table(view))}\n"
+        f"SELECT {columns(key.name for key in view.join_keys)},\n"
+        f"  TO_TIMESTAMP_LTZ({end} + {lateness_ms}, 3), TO_TIMESTAMP_LTZ({end}, 3),\n"
+        f"  {columns(feature.name for feature in view.features)}\n"
+        f"FROM (\n{rows}\n)\n"
+        f"WHERE {end} <= {horizon_ms}"
+    )
+
+
+def _key_columns(view: FeatureView) -> list[str]:
+    return [f"  {quoted(key.name)} {SQL_TYPES[type(key.type)]} NOT NULL" for key in view.join_keys]
+
+
+def _feature_columns(view: FeatureView) -> list[str]:
+    return [
+        f"  {quoted(feature.name)} {SQL_TYPES[type(feature.type)]}"
+        + ("" if feature.nullable else " NOT NULL")
+        for feature in view.features
+    ]
+
+
+def _sink_options(topic: str, bootstrap_servers: str) -> dict[str, str]:
+    return {
+        "connector": "kafka",
+        "topic": topic,
+        "properties.bootstrap.servers": bootstrap_servers,
+        "properties.linger.ms": "0",
+        "properties.allow.auto.create.topics": "false",
+        "sink.delivery-guarantee": "at-least-once",
+    }
+
+
+def _create(name: str, lines: list[str], with_options: str) -> str:
+    body = ",\n".join(lines)
+    return f"CREATE TEMPORARY TABLE {quoted(name)} (\n{body}\n) {with_options}"

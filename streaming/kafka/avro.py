@@ -1,0 +1,78 @@
+"""Avro binary encoding: bare, and as self-describing single objects."""
+
+import io
+from typing import Any
+
+import fastavro
+from fastavro.schema import fingerprint, to_parsing_canonical_form
+
+from features.errors import SamestreamError
+from streaming.kafka.schemas import Schema
+
+_MARKER = b"\xc3\x01"
+_HEADER_BYTES = 10
+
+
+class UndecodableError(SamestreamError, ValueError):
+    """Bytes that are not the Avro encoding of a record of the schema."""
+
+
+def schema_fingerprint(schema: Schema | str) -> bytes:
+    """CRC-64-AVRO of the Parsing Canonical Form, little endian: 8 bytes."""
+    return bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+
+
+class AvroCodec:
+    """Encodes and decodes records of one schema."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = fastavro.parse_schema(schema)
+        self._header = _MARKER + schema_fingerprint(schema)
+
+    def encode(self, record: dict[str, Any]) -> bytes:
+        """Return the bare Avro encoding."""
+        out = io.BytesIO()
+        fastavro.schemaless_writer(out, self._schema, record)
+        return out.getvalue()
+
+    def decode(self, bare: bytes) -> dict[str, Any]:
+        """Return the record of a bare Avro encoding.
+
+        Raises:
+            UndecodableError: encoding the result again would not give these bytes; so nothing is
+                left over, cut off or written in another way than the canonical one.
+        """
+        try:
+            decoded: Any = fastavro.schemaless_reader(io.BytesIO(bare), self._schema, None)
+            record: dict[str, Any] = decoded
+            canonical = self.encode(record)
+        except Exception as error:
+            # Arbitrary bytes: fastavro does not promise which errors they can cause.
+            msg = f"not a record of the schema: {type(error).__name__} {error}"
+            raise UndecodableError(msg) from error
+        if canonical != bare:
+            msg = (
+                f"not the canonical encoding of a record of the schema: got {len(bare)} bytes, "
+                f"the record that they begin with takes {len(canonical)}"
+            )
+            raise UndecodableError(msg)
+        return record
+
+    def encode_single_object(self, record: dict[str, Any]) -> bytes:
+        """Return the Avro single-object encoding: `C3 01`, schema fingerprint, bare encoding."""
+        return self._header + self.encode(record)
+
+    def bare(self, single_object: bytes) -> bytes:
+        """Return the bare encoding within a single-object encoding of this schema.
+
+        Raises:
+            UndecodableError: another marker or the fingerprint of another schema.
+        """
+        header = single_object[:_HEADER_BYTES]
+        if header != self._header:
+            msg = (
+                f"got the header {header.hex() or 'nothing'}; allowed is {self._header.hex()} "
+                "(C3 01 and the fingerprint of the schema)"
+            )
+            raise UndecodableError(msg)
+        return single_object[_HEADER_BYTES:]

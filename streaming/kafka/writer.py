@@ -1,0 +1,85 @@
+"""Writing many records in transactions, without consuming any."""
+
+from types import TracebackType
+from typing import Any, Self
+
+from kafka.errors import KafkaError
+
+from features.errors import SamestreamError
+from streaming.kafka.client import FLUSH_TIMEOUT_SECONDS, build_producer
+from streaming.kafka.record import OutputRecord
+
+
+class WriteError(SamestreamError, RuntimeError):
+    """A transaction of which the broker did not confirm every record; nothing of it is seen."""
+
+
+class TransactionalWriter:
+    """Writes records, in order within each partition; `commit` makes them visible.
+
+    Its start fences a former writer of the same id and aborts what it left open. A context manager
+    that aborts what is not committed when it is left by an error.
+    """
+
+    def __init__(self, bootstrap_servers: str, transactional_id: str) -> None:
+        self._id = transactional_id
+        self._producer = build_producer(bootstrap_servers, transactional_id)
+        self._futures: list[Any] = []
+        self._is_open = False
+        self._producer.init_transactions()
+
+    @property
+    def pending(self) -> int:
+        """Number of records that are not committed yet."""
+        return len(self._futures)
+
+    def write(self, record: OutputRecord) -> None:
+        """Send a record in the transaction at hand, or in a new one."""
+        if not self._is_open:
+            self._producer.begin_transaction()
+            self._is_open = True
+        future = self._producer.send(
+            record.topic,
+            partition=record.partition,
+            key=record.key,
+            value=record.value,
+            headers=list(record.headers),
+            timestamp_ms=record.timestamp_ms,
+        )
+        self._futures.append(future)
+
+    def commit(self) -> None:
+        """Return when everything written so far is committed.
+
+        Raises:
+            WriteError: a record was not confirmed in time or was refused.
+        """
+        if not self._is_open:
+            return
+        try:
+            self._producer.flush(timeout=FLUSH_TIMEOUT_SECONDS)
+            for future in self._futures:
+                # A commit may succeed although a record was lost; only its future tells.
+                future.get(timeout=0)
+            # From here on the outcome is the broker's: never abort.
+            self._is_open = False
+            self._producer.commit_transaction()
+        except KafkaError as error:
+            msg = f"{self._id}: not all of {self.pending} records were confirmed: {error!r}"
+            raise WriteError(msg) from error
+        self._futures.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if self._is_open:
+                self._producer.abort_transaction()
+        finally:
+            self._producer.close(timeout=FLUSH_TIMEOUT_SECONDS)

@@ -1,0 +1,135 @@
+"""`samestream up`, `down` and `status`."""
+
+from datetime import timedelta
+
+from feature_repo.online_store import connect
+from feature_repo.reader import OnlineReader
+from feature_repo.rendering import PROJECT
+from features.definitions import Definitions, load_definitions
+from features.errors import SamestreamError
+from features.instant import from_ms
+from streaming.console import Console
+from streaming.intake.counters import intake_counters
+from streaming.intake.gate import Outcome
+from streaming.local.deployment import deploy
+from streaming.local.stack import EmbeddedStack
+from streaming.local.state import StateDirectory
+from streaming.local.system import connected, start_processes
+from streaming.settings import Settings
+
+_MIB = 1024**2
+_UNITS = (
+    (timedelta(days=1), "d"),
+    (timedelta(hours=1), "h"),
+    (timedelta(minutes=1), "min"),
+    (timedelta(seconds=1), "s"),
+)
+
+
+class NotRunningError(SamestreamError, RuntimeError):
+    """A state directory on which nothing runs."""
+
+
+def up(settings: Settings) -> None:
+    """Start the stack and every process, and leave them running."""
+    console = Console()
+    stack = EmbeddedStack(StateDirectory(settings.state_dir), settings.jar_cache)
+    try:
+        with console.step("Start Kafka and Valkey"), console.bar() as bar:
+            stack.start(bar.downloaded)
+        running = connected(settings, stack)
+        with console.step("Create topics, apply the Feast repository"):
+            definitions = deploy(running)
+        with console.step("Start intake, the live Flink job, ingest and the scorers"):
+            start_processes(running, stack, definitions)
+    except BaseException:
+        stack.stop()
+        raise
+    stack.detach()
+    console.say()
+    console.say(f"Kafka {stack.bootstrap_servers}, Valkey {stack.redis_address}")
+    console.say(f"Feast configuration: {running.feature_store_yaml}")
+
+
+def down(settings: Settings) -> None:
+    """Stop everything on a state directory."""
+    stack = _stack(settings)
+    stack.stop()
+    Console().say(f"stopped; the data stays in {stack.state.root}")
+
+
+def status(settings: Settings) -> None:
+    """Print the processes, how complete the views are and what intake did."""
+    console = Console()
+    stack = _stack(settings)
+    processes = stack.status()
+    console.table(
+        ("process", "pid", "state", "MiB"),
+        [
+            (
+                process.name,
+                process.pid,
+                "running" if process.alive else "stopped",
+                f"{process.resident_bytes / _MIB:.0f}",
+            )
+            for process in processes
+        ],
+    )
+    alive = {process.name for process in processes if process.alive}
+    if not {"kafka", "valkey"} <= alive:
+        msg = f"nothing runs on {stack.state.root}; start it with `samestream up`"
+        raise NotRunningError(msg)
+    running = connected(settings, stack)
+    definitions = load_definitions(settings.definitions)
+    _show_views(console, running, definitions)
+    _show_intake(console, running, definitions)
+
+
+def _show_views(console: Console, settings: Settings, definitions: Definitions) -> None:
+    views = definitions.views
+    reader = OnlineReader(connect(settings.online_store), project=PROJECT, views=views)
+    complete = reader.complete()
+    console.say()
+    console.table(
+        ("feature view", "size", "slide", "complete at (UTC)"),
+        [
+            (
+                view.name,
+                _duration(view.window.size),
+                _duration(view.window.slide),
+                "never" if until is None else f"{from_ms(until):%Y-%m-%d %H:%M:%S}",
+            )
+            for view in views
+            for until in [complete[view.name]]
+        ],
+    )
+
+
+def _show_intake(console: Console, settings: Settings, definitions: Definitions) -> None:
+    console.say()
+    counts = {
+        source.name: intake_counters(settings.bootstrap_servers, source)
+        for source in definitions.sources
+    }
+    console.table(
+        ("intake", *(outcome.value for outcome in Outcome)),
+        [
+            (name, *(f"{outcomes[outcome]:,}" for outcome in Outcome))
+            for name, outcomes in counts.items()
+        ],
+    )
+
+
+def _stack(settings: Settings) -> EmbeddedStack:
+    state = StateDirectory(settings.state_dir)
+    if not state.ports_path.exists():
+        msg = f"{state.root} is not a state directory; start one with `samestream up`"
+        raise NotRunningError(msg)
+    return EmbeddedStack(state, settings.jar_cache)
+
+
+def _duration(length: timedelta) -> str:
+    for unit, word in _UNITS:
+        if not length % unit:
+            return f"{length // unit} {word}"
+    return str(length)

@@ -1,0 +1,96 @@
+"""The registry on a real MLflow database, and loading in a real child process."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_model
+
+from models.artifact import BOOSTER_FILE, TrainedModel, write_artifact
+from models.booster import predict
+from models.errors import DamagedModelError, UnknownModelError
+from models.golden import check_golden_rows
+from models.loading import load_model
+from models.promoted import promoted_root, read_champion
+from models.registry import ModelRegistry
+
+SERVICE = tiny_model.service
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("registry")
+
+
+@pytest.fixture(scope="module")
+def registry(directory: Path) -> ModelRegistry:
+    return ModelRegistry(directory)
+
+
+def with_booster(booster: bytes) -> TrainedModel:
+    """A model whose checksums are right and whose booster is not what was trained."""
+    model = tiny_model.trained()
+    sha256 = hashlib.sha256(booster).hexdigest()
+    return TrainedModel(manifest=replace(model.manifest, booster_sha256=sha256), booster=booster)
+
+
+def test_a_promoted_version_scores_as_it_was_trained(
+    registry: ModelRegistry, directory: Path
+) -> None:
+    version = registry.register(tiny_model.trained())
+    promoted = registry.promote(SERVICE.name, version)
+    assert registry.champion(SERVICE.name) == version
+    assert read_champion(promoted_root(directory), SERVICE.name) == promoted
+
+    model = load_model(promoted.directory, promoted.version, SERVICE, nthread=1)
+    manifest = tiny_model.trained().manifest
+    assert (model.version, model.manifest) == (version, manifest)
+    scores = predict(model.booster, np.array(manifest.golden_vectors, dtype=np.float64))
+    assert tuple(scores.view(np.uint32).tolist()) == manifest.golden_score_bits
+
+
+def test_a_damaged_version_leaves_the_old_champion(
+    registry: ModelRegistry, directory: Path
+) -> None:
+    good = registry.register(tiny_model.trained())
+    registry.promote(SERVICE.name, good)
+    booster = tiny_model.trained().booster
+    bad = registry.register(with_booster(booster[: len(booster) // 2]))
+    assert int(bad) == int(good) + 1
+    with pytest.raises(DamagedModelError, match="golden rows ended with exit code"):
+        registry.promote(SERVICE.name, bad)
+    assert registry.champion(SERVICE.name) == good
+    champion = read_champion(promoted_root(directory), SERVICE.name)
+    assert champion.version == good
+    assert sorted(path.name for path in champion.directory.parent.iterdir())[-1] == "champion.json"
+
+
+def test_an_unknown_version_is_refused(registry: ModelRegistry) -> None:
+    with pytest.raises(UnknownModelError, match="allowed are none, register one"):
+        registry.promote("nobody", "1")
+    with pytest.raises(UnknownModelError, match="has no champion"):
+        registry.champion("nobody")
+
+
+def test_other_scores_are_found_in_the_child(tmp_path: Path) -> None:
+    model = tiny_model.trained()
+    bits = (model.manifest.golden_score_bits[0] ^ 1, *model.manifest.golden_score_bits[1:])
+    write_artifact(tmp_path, replace(model, manifest=replace(model.manifest, golden_score_bits=bits)))
+    with pytest.raises(DamagedModelError, match="1 of 32 golden rows differ"):
+        load_model(tmp_path, "1", SERVICE, nthread=1)
+
+
+def test_a_child_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    write_artifact(tmp_path, tiny_model.trained())
+    with pytest.raises(DamagedModelError, match=r"not scored within 0\.01 s"):
+        check_golden_rows(tmp_path, seconds=0.01)
+
+
+def test_a_changed_booster_is_not_even_tried(tmp_path: Path) -> None:
+    write_artifact(tmp_path, tiny_model.trained())
+    path = tmp_path / BOOSTER_FILE
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(DamagedModelError, match="sha256"):
+        load_model(tmp_path, "1", SERVICE, nthread=1, check_seconds=0.01)
