@@ -43,4 +43,9 @@ def open_store(directory: Path, *, online_store: str, project: str = PROJECT) ->
     render_feature_store(
         path, registry=directory / "registry.db", online_store=online_store, project=project
     )
+    return load_store(path)
+
+
+def load_store(path: Path) -> feast.FeatureStore:
+    """Open Feast with a rendered configuration, as any Feast user does."""
     return feast.FeatureStore(fs_yaml_file=path)

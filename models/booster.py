@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import xgboost
 
+from models.errors import DamagedModelError
 from models.vector import Matrix
 
 Scores = npt.NDArray[np.float32]
@@ -59,9 +60,18 @@ def fit_booster(
 
 
 def load_booster(content: bytes, *, nthread: int) -> Any:  # noqa: ANN401
-    """Load a booster; damaged content can crash the process, so check it elsewhere first."""
+    """Load a booster; damaged content can crash the process, so check it elsewhere first.
+
+    Raises:
+        DamagedModelError: XGBoost found that it is no booster.
+    """
     booster = xgboost.Booster({"nthread": nthread})
-    booster.load_model(bytearray(content))
+    try:
+        booster.load_model(bytearray(content))
+    except xgboost.core.XGBoostError as error:
+        reason = str(error).splitlines()[0]
+        msg = f"booster of {len(content)} bytes: XGBoost refuses it ({reason})"
+        raise DamagedModelError(msg) from error
     booster.set_param({"nthread": nthread})
     return booster
 

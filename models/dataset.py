@@ -1,6 +1,6 @@
 """Training sets: labelled requests with the features that they would have been served."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import pandas as pd
@@ -32,6 +32,26 @@ class OfflineFeatures(Protocol):
         """Start the point-in-time join."""
 
 
+def request_rows(service: FeatureService, requests: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Make the entity rows of requests, as Feast wants them.
+
+    Args:
+        service: tells the request fields.
+        requests: events of the request source.
+
+    Returns:
+        `event_id`, the request fields, `event_time_ms` and `event_timestamp` (the request time),
+        in the order of the requests.
+    """
+    columns: dict[str, Any] = {EVENT_ID: [request[EVENT_ID] for request in requests]}
+    for name, field_type in service.request_types.items():
+        values: list[Any] = [request[name] for request in requests]
+        columns[name] = pd.Series(values, dtype=_PANDAS_TYPES[field_type])
+    times = pd.to_datetime(columns[EVENT_TIME_MS], unit="ms", utc=True)
+    columns[EVENT_TIMESTAMP] = times.dt.as_unit("us")
+    return pd.DataFrame(columns)
+
+
 def entity_rows(
     service: FeatureService,
     requests: Iterable[Mapping[str, Any]],
@@ -45,19 +65,13 @@ def entity_rows(
         outcomes: events of the label's source, matched by `event_id`.
 
     Returns:
-        `event_id`, the request fields, `event_time_ms`, `event_timestamp` (the request time, as
-        Feast wants it) and `label` (bool), in the order of the requests.
+        As `request_rows`, and `label` (bool).
     """
     labels = {outcome[EVENT_ID]: outcome[service.label.column] for outcome in outcomes}
     labelled = [request for request in requests if labels.get(request[EVENT_ID]) is not None]
-    columns: dict[str, Any] = {EVENT_ID: [request[EVENT_ID] for request in labelled]}
-    for name, field_type in service.request_types.items():
-        values: list[Any] = [request[name] for request in labelled]
-        columns[name] = pd.Series(values, dtype=_PANDAS_TYPES[field_type])
-    times = pd.to_datetime(columns[EVENT_TIME_MS], unit="ms", utc=True)
-    columns[EVENT_TIMESTAMP] = times.dt.as_unit("us")
-    columns[LABEL] = [labels[request[EVENT_ID]] for request in labelled]
-    return pd.DataFrame(columns)
+    rows = request_rows(service, labelled)
+    rows[LABEL] = [labels[request[EVENT_ID]] for request in labelled]
+    return rows
 
 
 def training_set(
@@ -68,10 +82,13 @@ def training_set(
     Args:
         store: a `feast.FeatureStore` to which the definitions are applied.
         service: its Feast namesake is asked for.
-        rows: as `entity_rows` makes them.
+        rows: as `entity_rows` or `request_rows` makes them.
+
+    Returns:
+        A row for each request, ordered by (event time, event id).
     """
     if rows.empty:
-        msg = f"service {service.name!r}: got no labelled requests; a training set needs some"
+        msg = f"service {service.name!r}: got no requests; a training set needs some"
         raise TrainingError(msg)
     job = store.get_historical_features(
         entity_df=rows, features=store.get_feature_service(service.name)

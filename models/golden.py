@@ -69,8 +69,11 @@ def golden_differences(model: TrainedModel) -> int:
 def main(directory: str) -> None:
     """Check one model; the exit code tells the answer."""
     resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE_BYTES, _ADDRESS_SPACE_BYTES))
-    model = read_artifact(Path(directory))
-    different = golden_differences(model)
+    try:
+        model = read_artifact(Path(directory))
+        different = golden_differences(model)
+    except DamagedModelError as error:
+        sys.exit(str(error))
     if different:
         sys.exit(f"{different} of {len(model.manifest.golden_vectors)} golden rows differ")
 

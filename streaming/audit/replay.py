@@ -127,7 +127,7 @@ def _judge_all(
 ) -> list[tuple[dict[str, Any], Judgement]]:
     if not known:
         return []
-    store = open_store(rows / "feast", offline_root=rows, online_store=settings.online_store)
+    store = open_store(rows / "feast", online_store=settings.online_store)
     apply(store, settings.definitions, rows)
     requests = [served.requests[at] for at in known]
     frame = historical_features(store, service, request_rows(service, requests))

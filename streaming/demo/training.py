@@ -8,8 +8,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-import feast
-
+from feature_repo.rendering import load_store
 from features.definitions import load_definitions
 from features.examples.flights.definitions import BATCH_FEATURES, ON_DEMAND_FEATURES
 from features.service import FeatureService
@@ -38,7 +37,7 @@ def main(result: Path, test_from_ms: int) -> None:
     """Train on everything in the log, register and promote the full model, write the figures."""
     settings = Settings()
     service = load_definitions(settings.definitions).service("departure_delay")
-    store = feast.FeatureStore(fs_yaml_file=settings.feature_store_yaml)
+    store = load_store(settings.feature_store_yaml)
     requests = read_events(settings.bootstrap_servers, service.request)
     outcomes = read_events(settings.bootstrap_servers, service.label.source)
     frame = training_set(store, service, entity_rows(service, requests, outcomes))

@@ -1,31 +1,14 @@
 """The Flink table environment of this process, in a JVM of its own."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from pyflink.common import Configuration
 from pyflink.table import EnvironmentSettings, TableEnvironment
 
+from streaming.flink.jvm import ensure_jvm
 from streaming.local.jars import ensure_jars
-from streaming.local.java import java_home
 from streaming.settings import Settings
-
-# Flink's internals reach into the JDK by reflection.
-_OPENED = (
-    "java.base/java.io",
-    "java.base/java.lang",
-    "java.base/java.lang.reflect",
-    "java.base/java.net",
-    "java.base/java.nio",
-    "java.base/java.text",
-    "java.base/java.time",
-    "java.base/java.util",
-    "java.base/java.util.concurrent",
-    "java.base/java.util.concurrent.atomic",
-    "java.base/java.util.concurrent.locks",
-    "java.base/sun.nio.ch",
-)
 
 # The same for every job: both modes must plan, and compute, alike.
 _OPTIONS = {
@@ -55,7 +38,7 @@ def create_environment(
         options: Flink options of this job.
         log_dir: receives the JVM's log; a process needs one of its own.
     """
-    _prepare_jvm(settings, log_dir)
+    ensure_jvm(max_heap_mb=settings.flink_heap_mb, log_dir=log_dir)
     configuration = Configuration()
     jars = ensure_jars("flink", settings.jar_cache)
     own = {
@@ -66,13 +49,3 @@ def create_environment(
         configuration.set_string(key, value)
     mode = EnvironmentSettings.new_instance().in_streaming_mode().with_configuration(configuration)
     return TableEnvironment.create(mode.build())
-
-
-def _prepare_jvm(settings: Settings, log_dir: Path) -> None:
-    """Tell PyFlink, which reads the environment when it starts its JVM, what to start."""
-    log_dir.mkdir(parents=True, exist_ok=True)
-    opened = [f"--add-opens={package}=ALL-UNNAMED" for package in _OPENED]
-    heap = ["-Xms64m", f"-Xmx{settings.flink_heap_mb}m", "-XX:+UseSerialGC"]
-    os.environ["JAVA_HOME"] = str(java_home())
-    os.environ["FLINK_ENV_JAVA_OPTS"] = " ".join([*heap, "-Djava.awt.headless=true", *opened])
-    os.environ["FLINK_LOG_DIR"] = str(log_dir.absolute())

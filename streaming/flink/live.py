@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pyflink.table import TableEnvironment, TableResult
+from pyflink.table import StatementSet, TableEnvironment, TableResult
 
 from features.definitions import Definitions
 from features.errors import SamestreamError
@@ -70,13 +70,29 @@ def run_live_job(settings: Settings, definitions: Definitions) -> None:
             environment = create_environment(
                 settings, options, log_dir=settings.state_dir / "logs" / "live"
             )
-            result = _submit(environment, settings, definitions)
+            result = live_inserts(environment, settings, definitions).execute()
     except JobFailedError:
         if stop.is_set():  # A signal to the whole process group also ends the JVM.
             return
         raise
     with _announced(_address_file(settings), f"http://{LOCALHOST}:{port}"):
         _run(result, stop)
+
+
+def live_inserts(
+    environment: TableEnvironment, settings: Settings, definitions: Definitions
+) -> StatementSet:
+    """Return everything that the live job writes: the rows of each view, and all progress."""
+    create_views(environment, settings, definitions.views)
+    servers = settings.bootstrap_servers
+    environment.execute_sql(progress_sink(bootstrap_servers=servers))
+    inserts = environment.create_statement_set()
+    for view in definitions.views:
+        environment.execute_sql(feature_sink(view, bootstrap_servers=servers))
+        inserts.add_insert_sql(f"INSERT INTO {quoted(rows_table(view))}\n{select_rows(view)}")
+    progress = "\nUNION ALL\n".join(select_progress(view) for view in definitions.views)
+    inserts.add_insert_sql(f"INSERT INTO {quoted(PROGRESS)}\n{progress}")
+    return inserts
 
 
 def live_rest_url(settings: Settings) -> str:
@@ -97,21 +113,6 @@ def _check_topics(settings: Settings, definitions: Definitions) -> None:
     with Admin(settings.bootstrap_servers) as admin:
         admin.partitions([features_topic(view) for view in definitions.views])
         admin.check_partitions([PROGRESS_TOPIC], 1)
-
-
-def _submit(
-    environment: TableEnvironment, settings: Settings, definitions: Definitions
-) -> TableResult:
-    create_views(environment, settings, definitions.views)
-    servers = settings.bootstrap_servers
-    environment.execute_sql(progress_sink(bootstrap_servers=servers))
-    inserts = environment.create_statement_set()
-    for view in definitions.views:
-        environment.execute_sql(feature_sink(view, bootstrap_servers=servers))
-        inserts.add_insert_sql(f"INSERT INTO {quoted(rows_table(view))}\n{select_rows(view)}")
-    progress = "\nUNION ALL\n".join(select_progress(view) for view in definitions.views)
-    inserts.add_insert_sql(f"INSERT INTO {quoted(PROGRESS)}\n{progress}")
-    return inserts.execute()
 
 
 def _run(result: TableResult, stop: threading.Event) -> None:

@@ -104,6 +104,7 @@ class _Publisher:
             source.name: self._stack.enter_context(EventProducer(source, bootstrap_servers))
             for source in definitions.sources
         }
+        self._unflushed: set[str] = set()
         self._unflushed_events = False
         self._flushed_at = time.monotonic()
 
@@ -120,20 +121,23 @@ class _Publisher:
 
     def publish(self, moment: Moment) -> None:
         """Publish an event, or a heartbeat to every partition once all events are confirmed."""
-        producer = self._producers[moment.source.name]
+        name = moment.source.name
+        producer = self._producers[name]
         if moment.event is not None:
             producer.send(moment.event)
             self._unflushed_events = True
-            return
-        if self._unflushed_events:
-            self.flush()
-        for partition in self._partitions[moment.source.name]:
-            producer.heartbeat(moment.time_ms, partition)
+        else:
+            if self._unflushed_events:
+                self.flush()
+            for partition in self._partitions[name]:
+                producer.heartbeat(moment.time_ms, partition)
+        self._unflushed.add(name)
 
     def flush(self) -> None:
         """Return when the broker has confirmed everything."""
-        for producer in self._producers.values():
-            producer.flush()
+        for name in self._unflushed:
+            self._producers[name].flush()
+        self._unflushed.clear()
         self._unflushed_events = False
         self._flushed_at = time.monotonic()
 

@@ -8,7 +8,7 @@ from typing import Literal, Self, cast
 
 from kafka import TopicPartition
 from kafka.admin import MemberToRemove, OffsetSpec
-from kafka.errors import RetriableError, TopicAlreadyExistsError
+from kafka.errors import KafkaError, RetriableError, TopicAlreadyExistsError
 from kafka.protocol.consumer import IsolationLevel
 from kafka.structs import OffsetAndMetadata
 
@@ -30,6 +30,8 @@ _ISOLATION = {
     "read_committed": IsolationLevel.READ_COMMITTED,
     "read_uncommitted": IsolationLevel.READ_UNCOMMITTED,
 }
+
+_ANSWER_TIMEOUT_MS = 5_000
 
 # The log is the only truth: nothing in it is ever deleted or compacted.
 _KEPT = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
@@ -182,3 +184,17 @@ class Admin:
     def leave_group(self, group: str, instance: str) -> None:
         """Give up the partitions of a static member, which does not leave by closing."""
         self._client.remove_group_members(group, [MemberToRemove(group_instance_id=instance)])
+
+
+def is_answering(bootstrap_servers: str) -> bool:
+    """Whether a broker answers an admin call within seconds."""
+    try:
+        admin = build_admin(bootstrap_servers, timeout_ms=_ANSWER_TIMEOUT_MS)
+    except KafkaError:
+        return False
+    try:
+        return bool(admin.describe_cluster()["brokers"])
+    except KafkaError:
+        return False
+    finally:
+        admin.close()

@@ -26,10 +26,12 @@ _FOLLOWER_POLL_RECORDS = 4_000
 _FOLLOWER_PARTITION_BYTES = 512 * 1024
 
 
-def build_admin(bootstrap_servers: str) -> KafkaAdminClient:
-    """Return a connected admin client."""
+def build_admin(bootstrap_servers: str, timeout_ms: int = REQUEST_TIMEOUT_MS) -> KafkaAdminClient:
+    """Return a connected admin client; connecting and each request may take `timeout_ms`."""
     return KafkaAdminClient(
-        bootstrap_servers=_servers(bootstrap_servers), request_timeout_ms=REQUEST_TIMEOUT_MS
+        bootstrap_servers=_servers(bootstrap_servers),
+        bootstrap_timeout_ms=timeout_ms,
+        request_timeout_ms=timeout_ms,
     )
 
 

@@ -1,17 +1,19 @@
 """Writing many records in transactions, without consuming any."""
 
+import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
 from kafka.errors import KafkaError
 
 from features.errors import SamestreamError
-from streaming.kafka.client import FLUSH_TIMEOUT_SECONDS, build_producer
+from streaming.kafka.client import FLUSH_TIMEOUT_SECONDS, WATCHDOG_SECONDS, build_producer
 from streaming.kafka.record import OutputRecord
 
 
 class WriteError(SamestreamError, RuntimeError):
-    """A transaction of which the broker did not confirm every record; nothing of it is seen."""
+    """A transaction that the broker did not confirm."""
 
 
 class TransactionalWriter:
@@ -52,7 +54,8 @@ class TransactionalWriter:
         """Return when everything written so far is committed.
 
         Raises:
-            WriteError: a record was not confirmed in time or was refused.
+            WriteError: a record was not confirmed in time or was refused, or the broker did not
+                answer.
         """
         if not self._is_open:
             return
@@ -63,7 +66,7 @@ class TransactionalWriter:
                 future.get(timeout=0)
             # From here on the outcome is the broker's: never abort.
             self._is_open = False
-            self._producer.commit_transaction()
+            self._within_limit(self._producer.commit_transaction)
         except KafkaError as error:
             msg = f"{self._id}: not all of {self.pending} records were confirmed: {error!r}"
             raise WriteError(msg) from error
@@ -80,6 +83,28 @@ class TransactionalWriter:
     ) -> None:
         try:
             if self._is_open:
-                self._producer.abort_transaction()
+                self._within_limit(self._producer.abort_transaction)
         finally:
             self._producer.close(timeout=FLUSH_TIMEOUT_SECONDS)
+
+    def _within_limit(self, end_transaction: Callable[[], None]) -> None:
+        """Call commit or abort, which have no timeout of their own."""
+        errors: list[KafkaError] = []
+
+        def call() -> None:
+            try:
+                end_transaction()
+            except KafkaError as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=call, name=f"{self._id} transaction", daemon=True)
+        thread.start()
+        thread.join(WATCHDOG_SECONDS)
+        if thread.is_alive():
+            msg = (
+                f"{self._id}: no answer of the broker within {WATCHDOG_SECONDS:.0f} s; whether "
+                f"{self.pending} records were committed is unknown"
+            )
+            raise WriteError(msg)
+        for error in errors:
+            raise error

@@ -1,9 +1,7 @@
 """What must be there before the processes run: topics and the Feast repository."""
 
-import feast
-
 from feature_repo.feast_objects import apply
-from feature_repo.rendering import render_feature_store
+from feature_repo.rendering import load_store, render_feature_store
 from features.definitions import Definitions, load_definitions
 from streaming.kafka.admin import Admin
 from streaming.kafka.topics import (
@@ -52,5 +50,5 @@ def apply_feast(settings: Settings) -> None:
     render_feature_store(
         settings.feature_store_yaml, registry=registry, online_store=settings.online_store
     )
-    store = feast.FeatureStore(fs_yaml_file=settings.feature_store_yaml)
+    store = load_store(settings.feature_store_yaml)
     apply(store, settings.definitions, settings.offline_dir)

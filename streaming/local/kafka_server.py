@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError
-
+from streaming.kafka.admin import is_answering
 from streaming.local.java import java_command
 from streaming.local.ports import LOCALHOST, is_port_free, require_free_port
 from streaming.local.process import ChildProcess
@@ -19,7 +17,6 @@ from streaming.local.state import StateDirectory
 _READY_WITHIN = timedelta(seconds=60)
 _FORMATTED_WITHIN = timedelta(seconds=60)
 _STOPPED_WITHIN = timedelta(seconds=20)
-_ADMIN_TIMEOUT_MS = 2000
 _MAX_INT = 2_147_483_647
 
 _FORMAT_HEAP_MB = 128
@@ -82,20 +79,7 @@ class KafkaServer:
     def _answers(self) -> bool:
         if is_port_free(self._port):
             return False
-        try:
-            admin = KafkaAdminClient(
-                bootstrap_servers=self.bootstrap_servers,
-                bootstrap_timeout_ms=_ADMIN_TIMEOUT_MS,
-                request_timeout_ms=_ADMIN_TIMEOUT_MS,
-            )
-        except KafkaError:
-            return False
-        try:
-            return bool(admin.describe_cluster()["brokers"])
-        except KafkaError:
-            return False
-        finally:
-            admin.close()
+        return is_answering(self.bootstrap_servers)
 
     @property
     def _properties_path(self) -> Path:

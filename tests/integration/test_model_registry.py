@@ -59,12 +59,13 @@ def test_a_damaged_version_leaves_the_old_champion(
     booster = tiny_model.trained().booster
     bad = registry.register(with_booster(booster[: len(booster) // 2]))
     assert int(bad) == int(good) + 1
-    with pytest.raises(DamagedModelError, match="golden rows ended with exit code"):
+    with pytest.raises(DamagedModelError, match="XGBoost refuses it"):
         registry.promote(SERVICE.name, bad)
     assert registry.champion(SERVICE.name) == good
     champion = read_champion(promoted_root(directory), SERVICE.name)
     assert champion.version == good
-    assert sorted(path.name for path in champion.directory.parent.iterdir())[-1] == "champion.json"
+    versions = {path.name for path in champion.directory.parent.iterdir()}
+    assert bad not in versions
 
 
 def test_an_unknown_version_is_refused(registry: ModelRegistry) -> None:
@@ -77,8 +78,19 @@ def test_an_unknown_version_is_refused(registry: ModelRegistry) -> None:
 def test_other_scores_are_found_in_the_child(tmp_path: Path) -> None:
     model = tiny_model.trained()
     bits = (model.manifest.golden_score_bits[0] ^ 1, *model.manifest.golden_score_bits[1:])
-    write_artifact(tmp_path, replace(model, manifest=replace(model.manifest, golden_score_bits=bits)))
+    write_artifact(
+        tmp_path, replace(model, manifest=replace(model.manifest, golden_score_bits=bits))
+    )
     with pytest.raises(DamagedModelError, match="1 of 32 golden rows differ"):
+        load_model(tmp_path, "1", SERVICE, nthread=1)
+
+
+def test_a_booster_that_crashes_xgboost_only_kills_the_child(tmp_path: Path) -> None:
+    booster = bytearray(tiny_model.trained().booster)
+    first_child = booster.index(b"left_children[$l#L") + len("left_children[$l#L") + 8
+    booster[first_child : first_child + 4] = (2**28).to_bytes(4, "big")
+    write_artifact(tmp_path, with_booster(bytes(booster)))
+    with pytest.raises(DamagedModelError, match="ended with exit code -11"):
         load_model(tmp_path, "1", SERVICE, nthread=1)
 
 

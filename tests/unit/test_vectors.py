@@ -40,9 +40,7 @@ def test_vectors_have_the_order_of_the_service_and_categories_as_codes() -> None
 
 def test_vectors_are_built_by_name() -> None:
     backwards = dict(reversed(columns().items()))
-    np.testing.assert_array_equal(
-        vectorizer().vectors(backwards), vectorizer().vectors(columns())
-    )
+    np.testing.assert_array_equal(vectorizer().vectors(backwards), vectorizer().vectors(columns()))
 
 
 def test_inputs_are_what_is_read() -> None:
