@@ -67,7 +67,7 @@ class FeatureService:
         for on_demand in self.on_demand:
             self._check_known(on_demand.inputs, known | {EVENT_TIME_MS}, on_demand.name)
             if on_demand.name in known:
-                msg = f"service {self.name!r}: name {on_demand.name!r} is there twice; names are unique"
+                msg = f"service {self.name!r}: {on_demand.name!r} is there twice; allowed is once"
                 raise DefinitionError(msg)
             known.add(on_demand.name)
         self._check_known(self.features, known, "features")

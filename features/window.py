@@ -27,7 +27,9 @@ class SlidingWindow:
             msg = f"window: got size {self.size} and slide {self.slide}; both must be at least 1 ms"
             raise DefinitionError(msg)
         if self.size_ms % self.slide_ms:
-            msg = f"window: got size {self.size} and slide {self.slide}; the slide must divide the size"
+            msg = (
+                f"window: got size {self.size}, slide {self.slide}; the slide must divide the size"
+            )
             raise DefinitionError(msg)
 
     @cached_property

@@ -10,7 +10,7 @@ from models.artifact import TrainedModel, read_artifact, write_artifact
 from models.errors import DamagedModelError, UnknownModelError
 from models.golden import check_golden_rows
 from models.mlflow_client import open_client
-from models.promoted import PromotedModel, promoted_root, version_directory, write_champion
+from models.promoted import PromotedModel, promoted_root, version_directory
 
 CHAMPION = "champion"
 
@@ -98,7 +98,6 @@ class ModelRegistry:
             service=service, version=version, sha256=manifest.booster_sha256, directory=target
         )
         self._client.set_registered_model_alias(service, CHAMPION, version)
-        write_champion(self._promoted, promoted)
         return promoted
 
     def champion(self, service: str) -> str:

@@ -55,6 +55,9 @@ class Scorer:
         Raises:
             VectorError: some rows cannot become vectors; it names them.
         """
-        vectors = self._vectorizer.vectors(columns)
+        return self.score_vectors(self._vectorizer.vectors(columns))
+
+    def score_vectors(self, vectors: Matrix) -> ScoredBatch:
+        """Score vectors as they are, as a replay does with those that were served."""
         scores = predict(self.model.booster, vectors)
         return ScoredBatch(vectors=vectors, scores=scores, decisions=scores >= self._threshold)

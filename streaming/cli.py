@@ -1,5 +1,6 @@
 """The `samestream` command."""
 
+import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +22,15 @@ app = typer.Typer(
 )
 run_app = typer.Typer(no_args_is_help=True, help="Run one process until SIGTERM.")
 app.add_typer(run_app, name="run")
+
+
+@run_app.callback()
+def configure_process() -> None:
+    """Run one process until SIGTERM."""
+    from streaming.logs import configure_logs
+
+    configure_logs()
+
 
 StateOption = Annotated[
     Path, typer.Option("--state", help="state directory: data, logs, ports, registry")
@@ -134,6 +144,8 @@ def _embedded(state: Path) -> "Settings":
 
 def main() -> None:
     """Run the command line; an error of ours is one line and exit code 1."""
+    # Libraries warn of what only their authors can mend: that belongs into a log.
+    logging.captureWarnings(capture=True)
     try:
         app()
     except SamestreamError as error:

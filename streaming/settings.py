@@ -13,24 +13,25 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SAMESTREAM_", frozen=True)
 
     definitions: str = Field(
-        "features.examples.flights", description="module that offers DEFINITIONS"
+        default="features.examples.flights", description="module that offers DEFINITIONS"
     )
-    state_dir: Path = Field(Path(".samestream"), description="data, logs, ports, registry")
+    state_dir: Path = Field(default=Path(".samestream"), description="data, logs, ports, registry")
     jar_cache: Path = Field(
-        Path.home() / ".cache" / "samestream" / "jars", description="verified jars are kept here"
+        default=Path.home() / ".cache" / "samestream" / "jars",
+        description="verified jars are kept here",
     )
-    bootstrap_servers: str = Field("127.0.0.1:9092", description="Kafka, comma separated")
-    online_store: str = Field("127.0.0.1:6379", description="Valkey or Redis, host:port")
-    partitions: int = Field(2, ge=1, description="partitions of the topics of a new log")
+    bootstrap_servers: str = Field(default="127.0.0.1:9092", description="Kafka, comma separated")
+    online_store: str = Field(default="127.0.0.1:6379", description="Valkey or Redis, host:port")
+    partitions: int = Field(default=2, ge=1, description="partitions of the topics of a new log")
     clock: Literal["wall", "replay"] = Field(
-        "wall", description="who makes the heartbeats of a new log: intake or the replayer"
+        default="wall", description="who makes the heartbeats of a new log: intake or the replayer"
     )
-    parallelism: int = Field(1, ge=1, description="parallelism of the Flink jobs")
-    ring_slides: int = Field(100, ge=1, description="slides of rows kept per entity online")
+    parallelism: int = Field(default=1, ge=1, description="parallelism of the Flink jobs")
+    ring_slides: int = Field(default=100, ge=1, description="slides of rows kept per entity online")
     max_wait_seconds: float = Field(
-        20.0, gt=0, description="how long a batch of requests waits for a view"
+        default=20.0, gt=0, description="how long a batch of requests waits for a view"
     )
-    flink_heap_mb: int = Field(1536, ge=512, description="-Xmx of a Flink JVM")
+    flink_heap_mb: int = Field(default=1536, ge=512, description="-Xmx of a Flink JVM")
 
     @property
     def offline_dir(self) -> Path:

@@ -4,6 +4,4 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--update-golden", action="store_true", help="write the golden files anew"
-    )
+    parser.addoption("--update-golden", action="store_true", help="write the golden files anew")

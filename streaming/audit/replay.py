@@ -17,9 +17,9 @@ from feature_repo.feast_objects import apply
 from feature_repo.rendering import open_store
 from features.definitions import Definitions
 from features.service import FeatureService
-from features.source import EVENT_TIME_MS
+from features.source import EVENT_ID, EVENT_TIME_MS
 from models.columns import columns_of_frame
-from models.dataset import historical_features, request_rows
+from models.dataset import request_rows, training_set
 from models.loading import load_model
 from models.scorer import Scorer
 from models.vector import FeatureVectorizer, Matrix
@@ -31,7 +31,7 @@ from streaming.scoring.promotion import Promotion
 from streaming.settings import Settings
 
 _SHOWN = 10
-_NTHREAD = 2
+_NTHREAD = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,11 +91,11 @@ def replay(settings: Settings, definitions: Definitions, service: FeatureService
     with tempfile.TemporaryDirectory(prefix="verify-", dir=settings.state_dir) as work:
         rows = Path(work)
         backfill = run_backfill(settings, service.views, ends, rows)
-        known = {
-            at: prediction
+        known = [
+            prediction
             for at, prediction in answered.items()
-            if _is_known(service, backfill, prediction)
-        }
+            if _is_known(service, backfill, served.requests[at])
+        ]
         judgements = _judge_all(settings, service, served, known, rows)
     return _report(
         service,
@@ -109,11 +109,11 @@ def replay(settings: Settings, definitions: Definitions, service: FeatureService
 
 
 def _is_known(
-    service: FeatureService, backfill: BackfillReport, prediction: Mapping[str, Any]
+    service: FeatureService, backfill: BackfillReport, request: Mapping[str, Any]
 ) -> bool:
     """Whether the log already says what each view is as of the request."""
     return all(
-        view.as_of(prediction[EVENT_TIME_MS]) <= backfill.horizon_ms[view.source.name]
+        view.as_of(request[EVENT_TIME_MS]) <= backfill.horizon_ms[view.source.name]
         for view in service.views
     )
 
@@ -122,17 +122,18 @@ def _judge_all(
     settings: Settings,
     service: FeatureService,
     served: Served,
-    known: Mapping[tuple[int, int], dict[str, Any]],
+    predictions: Sequence[dict[str, Any]],
     rows: Path,
 ) -> list[tuple[dict[str, Any], Judgement]]:
-    if not known:
+    if not predictions:
         return []
+    # The order in which a training set comes.
+    predictions = sorted(predictions, key=lambda item: _order(served.requests[position(item)]))
+    requests = [served.requests[position(prediction)] for prediction in predictions]
     store = open_store(rows / "feast", online_store=settings.online_store)
     apply(store, settings.definitions, rows)
-    requests = [served.requests[at] for at in known]
-    frame = historical_features(store, service, request_rows(service, requests))
+    frame = training_set(store, service, request_rows(service, requests))
     judged: list[tuple[dict[str, Any], Judgement]] = []
-    predictions = list(known.values())
     promoted = {promotion.model_sha256: promotion for promotion in served.promotions}
     for sha256 in dict.fromkeys(prediction["model_sha256"] for prediction in predictions):
         chosen = [i for i, item in enumerate(predictions) if item["model_sha256"] == sha256]
@@ -145,26 +146,31 @@ def _judge_all(
         scorer = _scorer(service, promoted[sha256])
         vectorizer = FeatureVectorizer(service, scorer.model.manifest.vocabularies)
         recomputed = vectorizer.vectors(columns_of_frame(service, frame.iloc[chosen]))
-        judged += _judge_model(service, scorer, [predictions[i] for i in chosen], recomputed)
+        asked = [(predictions[i], requests[i]) for i in chosen]
+        judged += _judge_model(service, scorer, asked, recomputed)
     return judged
+
+
+def _order(request: Mapping[str, Any]) -> tuple[int, str]:
+    return request[EVENT_TIME_MS], request[EVENT_ID]
 
 
 def _judge_model(
     service: FeatureService,
     scorer: Scorer,
-    predictions: Sequence[dict[str, Any]],
+    asked: Sequence[tuple[dict[str, Any], dict[str, Any]]],
     recomputed: Matrix,
 ) -> list[tuple[dict[str, Any], Judgement]]:
     judged = []
-    for prediction, vector in zip(predictions, recomputed, strict=True):
-        served = np.array([prediction["vector"]], dtype=np.float64)
-        rescored = scorer.score_vectors(served)
+    for (prediction, request), vector in zip(asked, recomputed, strict=True):
+        rescored = scorer.score_vectors(np.array([prediction["vector"]], dtype=np.float64))
         judgement = judge(
             service,
+            request,
             prediction,
             vector,
             rescored.scores[0],
-            bool(rescored.decisions[0]),
+            decision=bool(rescored.decisions[0]),
         )
         judged.append((prediction, judgement))
     return judged

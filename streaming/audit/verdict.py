@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.service import FeatureService
+from features.source import EVENT_ID, EVENT_TIME_MS
 
 
 class Verdict(StrEnum):
@@ -29,33 +30,29 @@ class Judgement:
 
 def judge(
     service: FeatureService,
+    request: Mapping[str, Any],
     prediction: Mapping[str, Any],
     recomputed: npt.NDArray[np.float64],
     rescored: np.float32,
-    decision: bool,  # noqa: FBT001
+    *,
+    decision: bool,
 ) -> Judgement:
     """Compare one prediction with what the log says, bit for bit.
 
     Args:
         service: the service that served it.
+        request: the event in the validated log that the prediction names.
         prediction: the record, receipts included.
         recomputed: vector recomputed from the log, in the order of the service's features.
         rescored: score that the model named in the prediction gives to the served vector.
         decision: decision that the model gives to that score.
     """
-    receipts = {receipt["view"]: receipt for receipt in prediction["views"]}
-    for view in service.views:
-        receipt = receipts.get(view.name)
-        as_of = view.as_of(prediction["event_time_ms"])
-        if receipt is None or receipt["as_of_ms"] != as_of:
-            return _unexplained(f"the receipt of view {view.name} does not say as of {as_of}")
-    if np.float32(prediction["score"]).tobytes() != np.float32(rescored).tobytes():
-        return _unexplained(f"score {prediction['score']!r}, the model gives {rescored!r}")
-    if prediction["decision"] != decision:
-        return _unexplained(f"decision {prediction['decision']}, the model gives {decision}")
+    if claim := _false_claim(service, request, prediction, rescored, decision=decision):
+        return _unexplained(claim)
     served = np.array(prediction["vector"], dtype=np.float64)
     if served.shape != recomputed.shape:
         return _unexplained(f"{served.size} values, the service has {recomputed.size} features")
+    receipts = {receipt["view"]: receipt for receipt in prediction["views"]}
     different = _different_features(service.features, served, recomputed)
     if not different:
         return Judgement(verdict=Verdict.EXACT, reason="")
@@ -71,6 +68,31 @@ def judge(
             return _unexplained(f"{name}: served {served[index]!r}, the log {recomputed[index]!r}")
         marks |= explaining
     return Judgement(verdict=Verdict.EXPLAINED, reason="+".join(sorted(marks)))
+
+
+def _false_claim(
+    service: FeatureService,
+    request: Mapping[str, Any],
+    prediction: Mapping[str, Any],
+    rescored: np.float32,
+    *,
+    decision: bool,
+) -> str | None:
+    """What a prediction says of itself that is not so, its vector left aside; None if all is."""
+    for name in (EVENT_ID, EVENT_TIME_MS):
+        if prediction[name] != request[name]:
+            return f"{name} {prediction[name]!r}, the request has {request[name]!r}"
+    receipts = {receipt["view"]: receipt for receipt in prediction["views"]}
+    for view in service.views:
+        receipt = receipts.get(view.name)
+        as_of = view.as_of(request[EVENT_TIME_MS])
+        if receipt is None or receipt["as_of_ms"] != as_of:
+            return f"the receipt of view {view.name} does not say as of {as_of}"
+    if np.float32(prediction["score"]).tobytes() != np.float32(rescored).tobytes():
+        return f"score {prediction['score']!r}, the model gives {rescored!r}"
+    if prediction["decision"] != decision:
+        return f"decision {prediction['decision']}, the model gives {decision}"
+    return None
 
 
 def _different_features(

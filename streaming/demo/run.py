@@ -86,9 +86,9 @@ def _run_steps(
     with console.step("Start intake, the live Flink job, ingest and the scorer; train meanwhile"):
         demo.start_processes()
         _show_training(console, demo.train())
-    with console.step("Wait until every view is complete at the end of history"):
-        with console.bar() as bar:
-            demo.wait_complete(_shown(bar, "views"))
+    waiting = console.step("Wait until every view is complete at the end of history")
+    with waiting, console.bar() as bar:
+        demo.wait_complete(_shown(bar, "views"))
     with console.step(f"Replay {plan.replay_from:%d %B} to the end at {plan.speed:,.0f}x"):
         requests = _replay(console, demo, history)
     dropped = demo.dropped_by_flink()

@@ -14,7 +14,8 @@ from features.examples.flights.history import FlightsHistory
 from features.source import EVENT_TIME_MS
 from streaming.audit.served import read_served
 from streaming.demo.plan import DemoPlan
-from streaming.flink.late_records import dropped_late_records
+from streaming.flink.live import live_rest_url
+from streaming.flink.rest import dropped_late_records
 from streaming.intake.counters import intake_counters
 from streaming.intake.gate import Outcome
 from streaming.intake.importer import ImportReport, import_history
@@ -154,7 +155,7 @@ class DemoSystem:
 
     def dropped_by_flink(self) -> int:
         """Count the records that the live job dropped as late; anything but 0 is corruption."""
-        return dropped_late_records(self.settings)
+        return dropped_late_records(live_rest_url(self.settings))
 
     def _reader(self) -> OnlineReader:
         return OnlineReader(

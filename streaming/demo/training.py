@@ -21,7 +21,8 @@ from streaming.kafka.event_log import read_events
 from streaming.scoring.promotion import promote
 from streaming.settings import Settings
 
-_NTHREAD = 2
+# The live job needs the other core meanwhile.
+_NTHREAD = 1
 
 
 def feature_sets(service: FeatureService) -> dict[str, tuple[str, ...]]:

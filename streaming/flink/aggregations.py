@@ -110,8 +110,11 @@ def _column_of(aggregation: Aggregation) -> str:
 
 
 def _total(view: FeatureView, column: str) -> Running:
-    name = quoted(column)
-    number = (
-        f"CAST({name} AS BIGINT)" if isinstance(view.source.column(column).type, Bool) else name
-    )
-    return Running(name=f"{column}__sum", enter=number, leave=f"-{number}", merge="SUM")
+    if isinstance(view.source.column(column).type, Bool):
+        # CAST of a BOOLEAN that is null can come out of Flink 2.3 as a null that COALESCE misses.
+        true = f"CAST(CASE WHEN {quoted(column)} THEN %d ELSE 0 END AS BIGINT)"
+        enter, leave = true % 1, true % -1
+    else:
+        enter = f"COALESCE({quoted(column)}, 0)"
+        leave = f"-{enter}"
+    return Running(name=f"{column}__sum", enter=enter, leave=leave, merge="SUM")

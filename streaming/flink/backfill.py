@@ -6,15 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from feature_repo.offline import offline_path
 from features.view import FeatureView
-from streaming.flink.ddl import history_sink, insert_history
+from streaming.flink.ddl import history_sink
 from streaming.flink.environment import create_environment
 from streaming.flink.failures import job_failures
 from streaming.flink.horizon import EndOffsets, horizon_ms
 from streaming.flink.job import check_logs, create_views, sources_of
 from streaming.flink.offline_files import publish
 from streaming.flink.select import select_rows
+from streaming.flink.sql import quoted
+from streaming.flink.tables import history_table
 from streaming.settings import Settings
 
 
@@ -64,7 +65,7 @@ def run_backfill(
     with tempfile.TemporaryDirectory(prefix=".backfill-", dir=out_dir) as temporary:
         directory = Path(temporary).absolute()
         _run_job(settings, views, end_offsets, horizons, directory)
-        rows = {view.name: publish(view, directory, out_dir) for view in views}
+        rows = {view.name: publish(view, directory / view.name, out_dir) for view in views}
     return BackfillReport(rows=rows, horizon_ms=horizons, seconds=time.monotonic() - started)
 
 
@@ -83,8 +84,8 @@ def _run_job(
     create_views(environment, settings, views, end_offsets=end_offsets)
     inserts = environment.create_statement_set()
     for view in views:
-        environment.execute_sql(history_sink(view, offline_path(directory, view)))
-        horizon = horizons[view.source.name]
-        inserts.add_insert_sql(insert_history(view, select_rows(view), horizon))
+        environment.execute_sql(history_sink(view, directory / view.name))
+        rows = select_rows(view, until_ms=horizons[view.source.name])
+        inserts.add_insert_sql(f"INSERT INTO {quoted(history_table(view))}\n{rows}")
     with job_failures("backfill"):
         inserts.execute().wait()

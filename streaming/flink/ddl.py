@@ -5,7 +5,7 @@ from pathlib import Path
 
 from features.source import EVENT_ID, EVENT_TIME_MS, EventSource
 from features.view import FeatureView
-from streaming.flink.sql import SQL_TYPES, columns, options, quoted
+from streaming.flink.sql import SQL_TYPES, options, quoted
 from streaming.flink.tables import (
     MOVE_TIME,
     MOVE_TIME_MS,
@@ -95,18 +95,13 @@ def feature_sink(view: FeatureView, *, bootstrap_servers: str) -> str:
 
     At-least-once, because a row is determined by its key and window end.
     """
-    lines = [
-        *_key_columns(view),
-        f"  {quoted(WINDOW_END_MS)} BIGINT NOT NULL",
-        *_feature_columns(view),
-    ]
     values = _sink_options(features_topic(view), bootstrap_servers) | {
         "key.format": "avro",
         "key.fields": ";".join(key.name for key in view.join_keys),
         "value.format": "avro",
         "value.fields-include": "ALL",
     }
-    return _create(rows_table(view), lines, options(values))
+    return _create(rows_table(view), _row_columns(view), options(values))
 
 
 def progress_sink(*, bootstrap_servers: str) -> str:
@@ -125,47 +120,17 @@ def progress_sink(*, bootstrap_servers: str) -> str:
 
 
 def history_sink(view: FeatureView, directory: Path) -> str:
-    """Table over Parquet files of the offline rows of a view, in an absolute directory."""
-    lines = [
-        *_key_columns(view),
-        "  `event_timestamp` TIMESTAMP_LTZ(6) NOT NULL",
-        "  `window_end` TIMESTAMP_LTZ(6) NOT NULL",
-        *_feature_columns(view),
-    ]
-    values = {
-        "connector": "filesystem",
-        "path": directory.as_uri(),
-        "format": "parquet",
-        "parquet.write.int64.timestamp": "true",
-        "parquet.timestamp.time.unit": "micros",
-        "parquet.utc-timezone": "true",
-    }
-    return _create(history_table(view), lines, options(values))
+    """Table over Parquet files of the rows of a view, in an absolute directory."""
+    values = {"connector": "filesystem", "path": directory.as_uri(), "format": "parquet"}
+    return _create(history_table(view), _row_columns(view), options(values))
 
 
-def insert_history(view: FeatureView, rows: str, horizon_ms: int) -> str:
-    """INSERT of the rows up to a window end (inclusive), available one lateness later."""
-    lateness_ms = view.source.lateness_ms
-    end = quoted(WINDOW_END_MS)
-    return (
-        f"INSERT INTO {quoted(history_table(view))}\n"
-        f"SELECT {columns(key.name for key in view.join_keys)},\n"
-        f"  TO_TIMESTAMP_LTZ({end} + {lateness_ms}, 3), TO_TIMESTAMP_LTZ({end}, 3),\n"
-        f"  {columns(feature.name for feature in view.features)}\n"
-        f"FROM (\n{rows}\n)\n"
-        f"WHERE {end} <= {horizon_ms}"
-    )
-
-
-def _key_columns(view: FeatureView) -> list[str]:
-    return [f"  {quoted(key.name)} {SQL_TYPES[type(key.type)]} NOT NULL" for key in view.join_keys]
-
-
-def _feature_columns(view: FeatureView) -> list[str]:
+def _row_columns(view: FeatureView) -> list[str]:
+    keys = [(key.name, SQL_TYPES[type(key.type)], False) for key in view.join_keys]
+    features = [(item.name, SQL_TYPES[type(item.type)], item.nullable) for item in view.features]
     return [
-        f"  {quoted(feature.name)} {SQL_TYPES[type(feature.type)]}"
-        + ("" if feature.nullable else " NOT NULL")
-        for feature in view.features
+        f"  {quoted(name)} {sql_type}" + ("" if nullable else " NOT NULL")
+        for name, sql_type, nullable in (*keys, (WINDOW_END_MS, "BIGINT", False), *features)
     ]
 
 

@@ -4,9 +4,11 @@ import atexit
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
+from py4j.protocol import Py4JError
 from pyflink.java_gateway import get_gateway
 from pyflink.pyflink_gateway_server import (
     construct_flink_classpath,
@@ -76,7 +78,6 @@ def ensure_jvm(*, max_heap_mb: int, log_dir: Path) -> None:
             stderr=subprocess.STDOUT,
         )
     _processes.append(process)
-    atexit.register(_stop, process)
     wait_until(
         lambda: _port(port_file) is not None or process.poll() is not None,
         timeout=_STARTED_WITHIN,
@@ -92,6 +93,7 @@ def ensure_jvm(*, max_heap_mb: int, log_dir: Path) -> None:
         get_gateway()
     finally:
         del os.environ["PYFLINK_GATEWAY_PORT"]
+    atexit.register(_stop, process)
 
 
 def _command(max_heap_mb: int, log_dir: Path, environment: dict[str, str]) -> list[str]:
@@ -118,11 +120,14 @@ def _command(max_heap_mb: int, log_dir: Path, environment: dict[str, str]) -> li
 
 def _port(port_file: Path) -> int | None:
     written = port_file.read_bytes() if port_file.exists() else b""
-    return int.from_bytes(written, "big") if len(written) == _PORT_BYTES else None
+    return int.from_bytes(written[:_PORT_BYTES], "big") if len(written) >= _PORT_BYTES else None
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """Let the JVM end, which also removes its temporary files."""
+    # Else every Java object that is still known to Python complains about its lost connection.
+    with suppress(Py4JError, OSError):
+        get_gateway().shutdown()
     if process.stdin is not None:
         process.stdin.close()
     try:

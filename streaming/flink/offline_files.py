@@ -1,31 +1,47 @@
-"""Putting the Parquet files of a backfill in the place of the former ones."""
+"""Putting the rows of a backfill in the place of the former ones."""
 
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feature_repo.offline import ensure_readable, offline_path
+from feature_repo.offline import offline_path, offline_schema
 from features.view import FeatureView
 
 
-def publish(view: FeatureView, written: Path, published: Path) -> int:
+def publish(view: FeatureView, written: Path, offline_dir: Path) -> int:
     """Replace the offline rows of a view by those that a job wrote; return their number.
 
     Readers see the old rows, for an instant none, then the new ones; never both.
 
     Args:
         view: the view.
-        written: root that the job wrote into, on the file system of `published`; the former rows
-            are left there.
-        published: root of the offline store.
+        written: directory with the job's files, none without rows; on the file system of
+            `offline_dir`. The former rows are left beside it.
+        offline_dir: root of the offline store.
     """
-    new, old = offline_path(written, view), offline_path(published, view)
-    # Flink names finished files without a suffix; the offline store reads *.parquet.
-    for part in sorted(new.glob("part-*")):
-        part.rename(part.with_name(f"{part.name}.parquet"))
-    ensure_readable(written, view)
-    rows = sum(int(pq.read_metadata(str(path)).num_rows) for path in new.glob("*.parquet"))
-    if old.exists():
-        old.rename(new.with_name(f"{new.name}.replaced"))
-    new.rename(old)
+    ready = written.with_name(f"{written.name}.ready")
+    ready.mkdir(parents=True)
+    rows = 0
+    with pq.ParquetWriter(str(ready / "rows.parquet"), offline_schema(view)) as writer:
+        for part in sorted(written.glob("part-*")):
+            for batch in pq.ParquetFile(str(part)).iter_batches():
+                writer.write_table(_offline_rows(view, batch))
+                rows += int(batch.num_rows)
+    published = offline_path(offline_dir, view)
+    if published.exists():
+        published.rename(written.with_name(f"{written.name}.former"))
+    ready.rename(published)
     return rows
+
+
+def _offline_rows(view: FeatureView, batch: pa.RecordBatch) -> pa.Table:
+    """Add when each row was known; Flink cannot mark instants in Parquet as UTC."""
+    keys = len(view.join_keys)
+    ends_ms, features = batch.columns[keys].to_numpy(), batch.columns[keys + 1 :]
+    known, ends = (
+        pa.array(epoch_ms.astype("datetime64[ms]")).cast(pa.timestamp("us", tz="UTC"))
+        for epoch_ms in (ends_ms + view.source.lateness_ms, ends_ms)
+    )
+    columns = [*batch.columns[:keys], known, ends, *features]
+    return pa.Table.from_arrays(columns, schema=offline_schema(view))

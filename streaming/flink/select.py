@@ -31,14 +31,20 @@ def view_statements(view: FeatureView) -> tuple[str, ...]:
     return (_moves(view), _slices(view), _changes(view))
 
 
-def select_rows(view: FeatureView) -> str:
-    """Return the rows of a view, in the order of the columns of its feature topic."""
+def select_rows(view: FeatureView, *, until_ms: int | None = None) -> str:
+    """Return the rows of a view, in the order of the columns of its feature topic.
+
+    Args:
+        view: the view.
+        until_ms: newest window end (inclusive), milliseconds; None is every row.
+    """
     names = [key.name for key in view.join_keys]
     names += [WINDOW_END_MS, *(feature.name for feature in view.features)]
+    until = "" if until_ms is None else f"\n  AND {quoted(WINDOW_END_MS)} <= {until_ms}"
     return (
         f"SELECT {columns(names)}\n"
         f"FROM {quoted(changes_view(view))}\n"
-        f"WHERE {quoted(view.join_keys[0].name)} IS NOT NULL"
+        f"WHERE {quoted(view.join_keys[0].name)} IS NOT NULL{until}"
     )
 
 

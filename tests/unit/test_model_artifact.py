@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny_model
 
 from features.service import FeatureService
 from models.artifact import BOOSTER_FILE, MANIFEST_FILE, read_artifact, write_artifact
-from models.errors import DamagedModelError, UnknownModelError, WrongModelError
+from models.errors import DamagedModelError, WrongModelError
 from models.golden import golden_differences
 from models.loading import check_fits
 from models.manifest import manifest_json, parse_manifest
-from models.promoted import PromotedModel, read_champion, write_champion
+from tests import tiny_model
 
 
 @pytest.fixture
@@ -108,21 +107,3 @@ def test_a_model_of_another_service_is_refused(service: FeatureService, message:
     check_fits(tiny_model.trained().manifest, tiny_model.service)
     with pytest.raises(WrongModelError, match=message):
         check_fits(tiny_model.trained().manifest, service)
-
-
-def test_the_champion_is_what_was_written_last(tmp_path: Path) -> None:
-    with pytest.raises(UnknownModelError, match="no model was promoted yet"):
-        read_champion(tmp_path, "fraud")
-    (tmp_path / "fraud").mkdir()
-    for version in ("1", "2"):
-        champion = PromotedModel(
-            service="fraud",
-            version=version,
-            sha256="ab",
-            directory=tmp_path / "fraud" / version,
-        )
-        write_champion(tmp_path, champion)
-        assert read_champion(tmp_path, "fraud") == champion
-    (tmp_path / "fraud" / "champion.json").write_text("{")
-    with pytest.raises(DamagedModelError, match="does not parse"):
-        read_champion(tmp_path, "fraud")

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import tiny_model
 
 from models.booster import load_booster
 from models.columns import columns_of_frame
@@ -9,6 +8,7 @@ from models.loading import Model
 from models.narrowing import narrowed
 from models.scorer import Scorer
 from models.train import train
+from tests import tiny_model
 
 REQUESTS = 500
 

@@ -3,13 +3,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import tiny_model
 
 from models.columns import columns_of_frame, columns_of_requests
 from models.dataset import entity_rows
 from models.errors import VectorError
 from models.narrowing import narrowed
 from models.vector import FeatureVectorizer
+from tests import tiny_model
 
 VOCABULARIES = {"card_1h_country_last": ("de", "fr"), "country": ("de", "us")}
 

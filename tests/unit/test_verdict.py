@@ -9,6 +9,7 @@ from features.examples.flights.definitions import departure_delay as service
 from streaming.audit.verdict import Judgement, Verdict, judge
 
 REQUEST_MS = 1_388_400_000_000
+REQUEST = {"event_id": "UA1", "event_time_ms": REQUEST_MS}
 SCORE = np.float32(0.25)
 
 
@@ -21,7 +22,7 @@ def vector() -> np.ndarray[Any, np.dtype[np.float64]]:
 def prediction(**changes: Any) -> dict[str, Any]:
     marks = changes.pop("marks", {})
     return {
-        "event_time_ms": REQUEST_MS,
+        **REQUEST,
         "score": float(SCORE),
         "decision": False,
         "vector": vector().tolist(),
@@ -45,7 +46,7 @@ def changed(name: str, value: float) -> list[float]:
 
 
 def verdict(served: dict[str, Any], rescored: np.float32 = SCORE) -> Judgement:
-    return judge(service, served, vector(), rescored, decision=False)
+    return judge(service, REQUEST, served, vector(), rescored, decision=False)
 
 
 def test_equal_bits_are_exact_also_when_marked() -> None:
@@ -91,8 +92,9 @@ def test_a_null_served_for_a_value_is_a_difference() -> None:
         {"vector": [1.0]},
         {"views": []},
         {"event_time_ms": REQUEST_MS + 86_400_000},
+        {"event_id": "UA2"},
     ],
-    ids=["score", "decision", "length", "receipts", "as of"],
+    ids=["score", "decision", "length", "receipts", "time", "id"],
 )
 def test_everything_else_must_agree_as_well(change: dict[str, Any]) -> None:
     assert verdict(prediction(**change)).verdict is Verdict.UNEXPLAINED

@@ -28,11 +28,13 @@ def local_hour(hour: Floats) -> Floats:
 
 def local_minute_of_day(sched_dep_ms: Floats, hour: Floats) -> Floats:
     """Minute of the day of the schedule on the clock of New York (whole-hour offsets)."""
-    return hour * 60.0 + np.floor(np.mod(sched_dep_ms, _HOUR_MS) / _MINUTE_MS)
+    minutes: Floats = hour * 60.0 + np.floor(np.mod(sched_dep_ms, _HOUR_MS) / _MINUTE_MS)
+    return minutes
 
 
 def local_weekday(sched_dep_ms: Floats, hour: Floats) -> Floats:
     """Weekday of the schedule in New York, Monday 0; New York is behind UTC by 4 or 5 hours."""
     utc_hour = np.floor(np.mod(sched_dep_ms, _DAY_MS) / _HOUR_MS)
     behind_ms = np.mod(utc_hour - hour, 24.0) * _HOUR_MS
-    return np.mod(np.floor((sched_dep_ms - behind_ms) / _DAY_MS) + _EPOCH_WEEKDAY, 7.0)
+    weekday: Floats = np.mod(np.floor((sched_dep_ms - behind_ms) / _DAY_MS) + _EPOCH_WEEKDAY, 7.0)
+    return weekday

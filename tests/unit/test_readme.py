@@ -1,0 +1,26 @@
+"""What the README shows of the language is true."""
+
+import ast
+
+from features.examples.flights import DEFINITIONS
+from tests.readme import README, run_snippet, snippet
+
+
+def test_the_unit_test_of_a_view_passes() -> None:
+    run_snippet(snippet("Add a feature in five lines", 1))
+
+
+def test_the_new_feature_is_a_view_with_the_names_that_are_promised() -> None:
+    source = snippet("Add a feature in five lines")
+    names = {
+        name: value
+        for name, value in vars(
+            __import__("features.examples.flights.definitions", fromlist=["definitions"])
+        ).items()
+        if not name.startswith("__")
+    }
+    (view,) = eval(ast.unparse(ast.parse(source.strip())), names)  # noqa: S307
+    text = README.read_text()
+    assert view not in DEFINITIONS.views
+    for feature in view.features:
+        assert f"`{feature.name}`" in text
