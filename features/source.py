@@ -12,7 +12,15 @@ EVENT_ID = "event_id"
 EVENT_TIME_MS = "event_time_ms"
 EVENT_TIME = Field(name="event_time", type=TimestampMs())
 
-_RESERVED = (EVENT_ID, EVENT_TIME_MS, EVENT_TIME.name, "window_end", "event_timestamp", "label")
+_RESERVED = (
+    EVENT_ID,
+    EVENT_TIME_MS,
+    EVENT_TIME.name,
+    "window_end",
+    "window_end_ms",
+    "event_timestamp",
+    "label",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

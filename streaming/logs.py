@@ -31,3 +31,5 @@ def configure_logs() -> None:
     root.setLevel(logging.INFO)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It warns whenever a callback takes 0.1 s, which on a busy machine is always.
+    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)

@@ -23,7 +23,6 @@ from streaming.intake.replayer import ReplayReport, replay
 from streaming.local.deployment import deploy
 from streaming.local.process import ChildProcess
 from streaming.local.stack import EmbeddedStack
-from streaming.local.supervisor import SUPERVISOR
 from streaming.local.system import connected, environment, start_processes
 from streaming.local.waiting import wait_until
 from streaming.settings import Settings
@@ -46,6 +45,7 @@ class DemoSystem:
         self.settings = connected(settings, stack).model_copy(update={"clock": "replay"})
         self.definitions: Definitions = deploy(self.settings)
         (self.service,) = self.definitions.services
+        self._supervisor: ChildProcess | None = None
 
     def import_history(self, history: FlightsHistory, progress: Progress) -> list[ImportReport]:
         """Import every source up to the start of the replay."""
@@ -85,11 +85,13 @@ class DemoSystem:
 
     def start_processes(self) -> None:
         """Start intake, the live job, ingest and the scorer under a supervisor."""
-        start_processes(self.settings, self.stack, self.definitions)
+        self._supervisor = start_processes(self.settings, self.stack, self.definitions)
 
     def stop_processes(self) -> None:
         """Stop them all; the stack keeps running."""
-        self._child(SUPERVISOR, "streaming.local.supervisor").stop(timeout=_STOP_TIMEOUT)
+        if self._supervisor is not None:
+            self._supervisor.stop(timeout=_STOP_TIMEOUT)
+            self._supervisor = None
 
     def wait_complete(self, progress: Progress) -> None:
         """Wait until every view is complete at the end of history."""

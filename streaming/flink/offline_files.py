@@ -29,6 +29,7 @@ def publish(view: FeatureView, written: Path, offline_dir: Path) -> int:
                 writer.write_table(_offline_rows(view, batch))
                 rows += int(batch.num_rows)
     published = offline_path(offline_dir, view)
+    published.parent.mkdir(parents=True, exist_ok=True)
     if published.exists():
         published.rename(written.with_name(f"{written.name}.former"))
     ready.rename(published)

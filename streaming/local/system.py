@@ -1,8 +1,7 @@
 """The whole system on one machine: the embedded stack and every samestream process on it."""
 
-from pathlib import Path
-
 from features.definitions import Definitions
+from streaming.local.process import ChildProcess
 from streaming.local.stack import EmbeddedStack
 from streaming.local.state import StateDirectory
 from streaming.local.supervisor import ProcessSpec, start_supervisor
@@ -48,11 +47,8 @@ def process_specs(definitions: Definitions) -> list[ProcessSpec]:
     ]
 
 
-def start_processes(settings: Settings, stack: EmbeddedStack, definitions: Definitions) -> None:
-    """Start the supervisor, which starts the processes and keeps them running."""
-    start_supervisor(stack.state, process_specs(definitions), environment(settings))
-
-
-def state_exists(root: Path) -> bool:
-    """Whether a stack was ever started on this state directory."""
-    return StateDirectory(root).ports_path.exists()
+def start_processes(
+    settings: Settings, stack: EmbeddedStack, definitions: Definitions
+) -> ChildProcess:
+    """Start the supervisor, which starts the processes and keeps them running; return it."""
+    return start_supervisor(stack.state, process_specs(definitions), environment(settings))

@@ -1,0 +1,237 @@
+"""The live job gives what the evaluator gives, also across kill -9, and ends as it should."""
+
+import signal
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flink_streams import (
+    PARTITIONS,
+    SLIDE_MS,
+    START_MS,
+    Event,
+    create_topics,
+    definitions,
+    heartbeats,
+    random_events,
+    write_bytes,
+    write_log,
+)
+
+from features.evaluator import evaluate
+from features.fingerprint import view_fingerprint
+from features.view import FeatureView
+from streaming.flink.checkpoints import checkpoint_root
+from streaming.flink.live import LiveJobNotFoundError, live_rest_url
+from streaming.flink.rest import FlinkUnavailableError, dropped_late_records
+from streaming.kafka.admin import Admin
+from streaming.kafka.avro import AvroCodec
+from streaming.kafka.reader import RangeReader
+from streaming.kafka.schemas import feature_row_schema, progress_schema
+from streaming.kafka.topics import PROGRESS_TOPIC, features_topic
+from streaming.local.process import ChildProcess
+from streaming.local.stack import EmbeddedStack
+from streaming.local.system import environment
+from streaming.local.waiting import wait_until
+from streaming.settings import Settings
+
+pytestmark = [pytest.mark.kafka, pytest.mark.flink]
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+SOON = timedelta(seconds=300)
+EVENTS = 120
+# The second half of the stream starts after everything of the first half.
+LATER_MS = START_MS + 1_000 * SLIDE_MS
+END_MS = LATER_MS + 1_000 * SLIDE_MS
+
+
+@pytest.fixture
+def settings(stack: EmbeddedStack, tmp_path: Path) -> Settings:
+    return Settings(
+        state_dir=tmp_path,
+        bootstrap_servers=stack.bootstrap_servers,
+        partitions=PARTITIONS,
+        parallelism=2,
+        flink_heap_mb=512,
+    )
+
+
+@contextmanager
+def live_job(settings: Settings, name: str) -> Iterator[ChildProcess]:
+    job = ChildProcess(
+        command=[sys.executable, str(HERE / "flink_live_worker.py"), name],
+        log_path=settings.state_dir / "live.log",
+        pid_path=settings.state_dir / "live.pid",
+        environment=environment(settings) | {"PYTHONPATH": str(ROOT)},
+    )
+    job.start()
+    try:
+        yield job
+    finally:
+        job.stop(timeout=SOON)
+
+
+class Topics:
+    """Everything that the job has written so far; each record is read once."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self.admin = Admin(bootstrap_servers)
+        self._reader = RangeReader(bootstrap_servers)
+        self._values: dict[tuple[str, int], list[bytes]] = defaultdict(list)
+
+    def close(self) -> None:
+        self._reader.close()
+        self.admin.close()
+
+    def values(self, topic: str) -> list[bytes]:
+        for partition, end in self.admin.end_offsets(topic, "read_committed").items():
+            known = self._values[topic, partition]
+            known += [
+                record.value or b""
+                for record in self._reader.read(topic, partition, len(known), end)
+            ]
+        return [value for (of, _), known in self._values.items() if of == topic for value in known]
+
+    def rows(self, view: FeatureView) -> dict[tuple[Any, ...], dict[str, Any]]:
+        """Rows by window end and keys; a row that was written again must be the same."""
+        codec = AvroCodec(feature_row_schema(view))
+        found: dict[tuple[Any, ...], dict[str, Any]] = {}
+        for value in self.values(features_topic(view)):
+            row = codec.decode(value)
+            keys = tuple(row.pop(key.name) for key in view.join_keys)
+            assert found.setdefault((row.pop("window_end_ms"), keys), row) == row
+        return found
+
+    def progress(self, view: FeatureView) -> list[tuple[int, int]]:
+        """(window end, rows) in the order of the topic."""
+        codec = AvroCodec(progress_schema())
+        return [
+            (record["window_end_ms"], record["row_count"])
+            for record in map(codec.decode, self.values(PROGRESS_TOPIC))
+            if record["view"] == view.name and record["fingerprint"] == view_fingerprint(view)
+        ]
+
+
+def write_half(settings: Settings, name: str, seed: int, start_ms: int) -> list[Event]:
+    source = definitions(name).sources[0]
+    events: list[Event] = []
+    for partition in range(PARTITIONS):
+        own = list(random_events(partition, EVENTS, seed=seed, start_ms=start_ms))
+        newest = max(event["event_time_ms"] for event in own)
+        # Quiet windows at the end, with heartbeats only.
+        own += heartbeats(newest, start_ms + 1_000 * SLIDE_MS)
+        write_log(settings.bootstrap_servers, source, partition, own)
+        events += own
+    return [event for event in events if event.get("event_id")]
+
+
+def is_complete(topics: Topics, views: tuple[FeatureView, ...], end_ms: int) -> bool:
+    def newest(view: FeatureView) -> int:
+        return max((end for end, _ in topics.progress(view)), default=0)
+
+    return all(newest(view) >= view.as_of(end_ms) for view in views)
+
+
+def has_checkpoint(settings: Settings, views: tuple[FeatureView, ...]) -> bool:
+    root = checkpoint_root(settings.state_dir / "checkpoints", views)
+    return any(root.glob("*/chk-*/_metadata"))
+
+
+@pytest.fixture
+def topics(settings: Settings) -> Iterator[Topics]:
+    with closing(Topics(settings.bootstrap_servers)) as opened:
+        yield opened
+
+
+def test_live_job_across_kill_stop_and_poison(settings: Settings, topics: Topics) -> None:
+    name = "live"
+    views = definitions(name).views
+    create_topics(settings.bootstrap_servers, definitions(name))
+
+    events = write_half(settings, name, 1, START_MS)
+    with live_job(settings, name) as job:
+        job.wait_ready(
+            lambda: is_complete(topics, views, LATER_MS) and has_checkpoint(settings, views),
+            timeout=SOON,
+        )
+        job.group.send(signal.SIGKILL)
+    events += write_half(settings, name, 2, LATER_MS)
+    with live_job(settings, name) as job:
+        job.wait_ready(lambda: is_complete(topics, views, END_MS), timeout=SOON)
+        wait_until(lambda: dropped(settings) is not None, timeout=SOON, what="metrics")
+        assert dropped(settings) == 0
+        assert job.stop(timeout=SOON) == 0
+
+    for view in views:
+        as_of = view.as_of(END_MS)
+        expected = {
+            (row.window_end_ms, row.keys): row.values for row in evaluate(view, events, as_of)
+        }
+        rows = {key: row for key, row in topics.rows(view).items() if key[0] <= as_of}
+        assert len(expected) > EVENTS // 2
+        assert rows == expected
+        check_progress(topics.progress(view), set(expected), as_of)
+        # Negative control: the comparison sees one row less.
+        with pytest.raises(AssertionError):
+            check_progress(topics.progress(view), set(list(expected)[1:]), as_of)
+    assert has_checkpoint(settings, views)
+    with pytest.raises(LiveJobNotFoundError, match="no live job runs"):
+        live_rest_url(settings)
+
+    write_bytes(settings.bootstrap_servers, definitions(name).sources[0], 0, [b"\x02"])
+    with live_job(settings, name) as job:
+        wait_until(lambda: not job.alive(), timeout=SOON, what="the job to fail")
+        assert job.exit_code == 1
+        assert "Flink job 'live' failed: java.io.EOFException" in job.log_tail().splitlines()[-1]
+    log = (settings.state_dir / "live.log").read_text()
+    assert log.count("continues at the beginning of the log") == 1
+
+
+def dropped(settings: Settings) -> int | None:
+    try:
+        return dropped_late_records(live_rest_url(settings))
+    except FlinkUnavailableError:
+        return None
+
+
+def check_progress(
+    progress: list[tuple[int, int]], rows: set[tuple[int, tuple[Any, ...]]], as_of: int
+) -> None:
+    """Counts equal the rows; window ends ascend, but start again once, after the kill."""
+    counts: dict[int, int] = defaultdict(int)
+    for window_end_ms, _ in rows:
+        counts[window_end_ms] += 1
+    told = {end: count for end, count in progress if end <= as_of}
+    assert {end: count for end, count in told.items() if count} == counts
+    assert 0 in told.values()
+    for window_end_ms, count in progress:
+        assert told.get(window_end_ms, count) == count
+    ends = [end for end, _ in progress]
+    assert sum(later <= earlier for earlier, later in pairwise(ends)) <= 1
+
+
+def test_a_log_without_its_beginning_is_refused(settings: Settings) -> None:
+    name = "cut"
+    defined = definitions(name)
+    create_topics(settings.bootstrap_servers, defined)
+    write_half(settings, name, 3, START_MS)
+    delete_records(settings, name)
+    with live_job(settings, name) as job:
+        wait_until(lambda: not job.alive(), timeout=SOON, what="the job to refuse")
+        assert job.exit_code == 1
+        assert "the log starts at offset 5, allowed is 0" in job.log_tail().splitlines()[-1]
+
+
+def delete_records(settings: Settings, topic: str) -> None:
+    from kafka import KafkaAdminClient, TopicPartition
+
+    admin = KafkaAdminClient(bootstrap_servers=settings.bootstrap_servers)
+    admin.delete_records({TopicPartition(topic, 1): 5})
+    admin.close()

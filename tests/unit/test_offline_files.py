@@ -1,0 +1,60 @@
+"""A backfill's rows replace the former ones of the view."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from feature_repo.offline import offline_path, offline_schema
+from features.examples.flights import DEFINITIONS
+from streaming.flink.offline_files import publish
+
+VIEW = DEFINITIONS.view("origin_boardings_1h")
+
+
+def write_part(directory: Path, number: int, counts: list[int]) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    rows = {
+        "origin": ["JFK"] * len(counts),
+        "window_end_ms": [300_000 * (at + 1) for at in range(len(counts))],
+        "origin_boardings_1h_count": counts,
+    }
+    pq.write_table(pa.table(rows), directory / f"part-x-0-{number}")
+
+
+def published(offline: Path) -> list[dict[str, object]]:
+    tables = [pq.read_table(path) for path in offline_path(offline, VIEW).rglob("*.parquet")]
+    assert all(table.schema.equals(offline_schema(VIEW)) for table in tables)
+    return [row for table in tables for row in table.to_pylist()]
+
+
+def test_rows_are_replaced_not_stacked(tmp_path: Path) -> None:
+    write_part(tmp_path / "one" / VIEW.name, 0, [1, 2])
+    assert publish(VIEW, tmp_path / "one" / VIEW.name, tmp_path / "offline") == 2
+    write_part(tmp_path / "two" / VIEW.name, 0, [3])
+    write_part(tmp_path / "two" / VIEW.name, 1, [4])
+    assert publish(VIEW, tmp_path / "two" / VIEW.name, tmp_path / "offline") == 2
+
+    rows = published(tmp_path / "offline")
+    assert [row["origin_boardings_1h_count"] for row in rows] == [3, 4]
+    assert str(rows[0]["window_end"]) == "1970-01-01 00:05:00+00:00"
+    assert str(rows[0]["event_timestamp"]) == "1970-01-01 00:06:00+00:00"
+
+
+def test_no_rows_are_an_empty_file(tmp_path: Path) -> None:
+    assert publish(VIEW, tmp_path / "none" / VIEW.name, tmp_path / "offline") == 0
+    assert published(tmp_path / "offline") == []
+    assert len(list(offline_path(tmp_path / "offline", VIEW).iterdir())) == 1
+
+
+def test_a_damaged_part_leaves_the_former_rows(tmp_path: Path) -> None:
+    write_part(tmp_path / "one" / VIEW.name, 0, [1])
+    publish(VIEW, tmp_path / "one" / VIEW.name, tmp_path / "offline")
+    write_part(tmp_path / "two" / VIEW.name, 0, [2])
+    (tmp_path / "two" / VIEW.name / "part-x-0-1").write_bytes(b"half")
+
+    with pytest.raises(pa.ArrowInvalid):
+        publish(VIEW, tmp_path / "two" / VIEW.name, tmp_path / "offline")
+
+    assert [row["origin_boardings_1h_count"] for row in published(tmp_path / "offline")] == [1]
