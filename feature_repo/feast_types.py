@@ -1,9 +1,7 @@
-"""How our column types are called in Feast and in Parquet, in one table."""
+"""How our column types are called in Feast, in one table."""
 
 from dataclasses import dataclass
-from typing import Any
 
-import pyarrow as pa
 from feast import ValueType
 from feast.types import Bool as FeastBool
 from feast.types import FeastType
@@ -27,25 +25,21 @@ class StoredType:
         feast: type of a column of a `feast.FeatureView`.
         key: type of a join key, None where Feast has no such key.
         proto: field of Feast's `Value` message that holds it online.
-        arrow: type of the column of a Parquet file.
     """
 
     feast: FeastType
     key: ValueType | None
     proto: str
-    arrow: "pa.DataType[Any]"
 
 
-_INT64 = StoredType(feast=FeastInt64, key=ValueType.INT64, proto="int64_val", arrow=pa.int64())
+_INT64 = StoredType(feast=FeastInt64, key=ValueType.INT64, proto="int64_val")
 
 STORED_TYPES: dict[type[FieldType], StoredType] = {
     Int64: _INT64,
     TimestampMs: _INT64,
-    Float64: StoredType(feast=FeastFloat64, key=None, proto="double_val", arrow=pa.float64()),
-    Bool: StoredType(feast=FeastBool, key=None, proto="bool_val", arrow=pa.bool_()),
-    String: StoredType(
-        feast=FeastString, key=ValueType.STRING, proto="string_val", arrow=pa.string()
-    ),
+    Float64: StoredType(feast=FeastFloat64, key=None, proto="double_val"),
+    Bool: StoredType(feast=FeastBool, key=None, proto="bool_val"),
+    String: StoredType(feast=FeastString, key=ValueType.STRING, proto="string_val"),
 }
 
 

@@ -1,15 +1,25 @@
 """Where the rows of a view are in the offline store."""
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feature_repo.feast_types import STORED_TYPES
+from features.fields import Bool, FieldType, Float64, Int64, String, TimestampMs
 from features.fingerprint import view_fingerprint
 from features.view import FeatureView
 
 EVENT_TIMESTAMP = "event_timestamp"
+ROWS_FILE = "rows.parquet"
+
+_ARROW_TYPES: dict[type[FieldType], "pa.DataType[Any]"] = {
+    Int64: pa.int64(),
+    TimestampMs: pa.int64(),
+    Float64: pa.float64(),
+    Bool: pa.bool_(),
+    String: pa.string(),
+}
 
 
 def view_id(view: FeatureView) -> str:
@@ -33,13 +43,13 @@ def offline_schema(view: FeatureView) -> pa.Schema:
     return pa.schema(
         [
             *(
-                pa.field(key.name, STORED_TYPES[type(key.type)].arrow, nullable=False)
+                pa.field(key.name, _ARROW_TYPES[type(key.type)], nullable=False)
                 for key in view.join_keys
             ),
             pa.field(EVENT_TIMESTAMP, instant, nullable=False),
             pa.field("window_end", instant, nullable=False),
             *(
-                pa.field(item.name, STORED_TYPES[type(item.type)].arrow, nullable=item.nullable)
+                pa.field(item.name, _ARROW_TYPES[type(item.type)], nullable=item.nullable)
                 for item in view.features
             ),
         ]
@@ -47,10 +57,10 @@ def offline_schema(view: FeatureView) -> pa.Schema:
 
 
 def ensure_readable(root: Path, view: FeatureView) -> None:
-    """Give a view that has no rows yet an empty part file, because DuckDB refuses no files."""
+    """Give a view that has no rows yet an empty file, because DuckDB refuses no files."""
     directory = offline_path(root, view)
     directory.mkdir(parents=True, exist_ok=True)
     if not any(directory.glob("*.parquet")):
         temporary = directory / ".empty.new"
         pq.write_table(pa.Table.from_pylist([], schema=offline_schema(view)), str(temporary))
-        temporary.replace(directory / "empty.parquet")
+        temporary.replace(directory / ROWS_FILE)

@@ -6,8 +6,10 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from feature_repo.online_store import connect
+from feature_repo.reader import OnlineReader
+from feature_repo.rendering import PROJECT
 from features.definitions import Definitions
-from features.fingerprint import view_fingerprint
 from features.service import FeatureService
 from features.source import EventSource
 from streaming.intake.codec import CanonicalEvent, EventCodec
@@ -16,8 +18,8 @@ from streaming.kafka.admin import Admin
 from streaming.kafka.avro import AvroCodec, UndecodableError
 from streaming.kafka.reader import RangeReader
 from streaming.kafka.record import Record
-from streaming.kafka.schemas import prediction_schema, progress_schema
-from streaming.kafka.topics import PROGRESS_TOPIC, predictions_topic, raw_topic
+from streaming.kafka.schemas import prediction_schema
+from streaming.kafka.topics import predictions_topic, raw_topic
 from streaming.settings import Settings
 
 Milliseconds = npt.NDArray[np.float64]
@@ -45,27 +47,24 @@ def event_to_prediction(settings: Settings, service: FeatureService) -> Millisec
 
 
 def boundary_to_complete(settings: Settings, definitions: Definitions) -> Milliseconds:
-    """Return how long the progress of each view and window end came after its boundary event.
+    """Return how long after its boundary event each view was complete in the online store.
 
     The boundary event of a window end W is the last raw heartbeat at W + lateness: with it, no
-    partition can change the window any more. The progress record is sent after the rows of W.
-    Window ends without such heartbeats, as in imported history, are left out.
+    partition can change the window any more. Window ends without such heartbeats, as in imported
+    history, are left out; the store remembers some thousand completions of each view.
     """
-    codec = AvroCodec(progress_schema())
-    views = {(view.name, view_fingerprint(view)): view for view in definitions.views}
+    reader = OnlineReader(connect(settings.online_store), project=PROJECT, views=definitions.views)
     with _Log(settings.bootstrap_servers) as log:
         boundary_ms = {
             source.name: _boundaries(log.raw_events(source), source.lateness_ms)
             for source in definitions.sources
         }
-        waits = []
-        for record in log.records(PROGRESS_TOPIC):
-            progress = codec.decode(record.value or b"")
-            view = views.get((progress["view"], progress["fingerprint"]))
-            if view is not None:
-                sent_ms = boundary_ms[view.source.name].get(progress["window_end_ms"])
-                if sent_ms is not None:
-                    waits.append(record.timestamp - sent_ms)
+    waits = [
+        complete_ms - boundary_ms[view.source.name][window_end_ms]
+        for view in definitions.views
+        for window_end_ms, complete_ms in reader.completions(view)
+        if window_end_ms in boundary_ms[view.source.name]
+    ]
     return np.array(waits, dtype=np.float64)
 
 

@@ -14,8 +14,7 @@ from features.examples.flights.history import FlightsHistory
 from features.source import EVENT_TIME_MS
 from streaming.audit.served import read_served
 from streaming.demo.plan import DemoPlan
-from streaming.flink.live import live_rest_url
-from streaming.flink.rest import dropped_late_records
+from streaming.flink.rest import dropped_late_records, live_rest_url
 from streaming.intake.counters import intake_counters
 from streaming.intake.gate import Outcome
 from streaming.intake.importer import ImportReport, import_history

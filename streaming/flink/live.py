@@ -9,12 +9,12 @@ from pathlib import Path
 from pyflink.table import StatementSet, TableEnvironment, TableResult
 
 from features.definitions import Definitions
-from features.errors import SamestreamError
 from streaming.flink.checkpoints import checkpoint_root, keep_newest_checkpoint
 from streaming.flink.ddl import feature_sink, progress_sink
 from streaming.flink.environment import create_environment
 from streaming.flink.failures import JobFailedError, job_failures
 from streaming.flink.job import check_logs, create_views
+from streaming.flink.rest import rest_address_file
 from streaming.flink.select import select_progress, select_rows
 from streaming.flink.sql import quoted
 from streaming.flink.tables import PROGRESS, rows_table
@@ -39,10 +39,6 @@ _OPTIONS = {
 }
 
 _log = logging.getLogger(__name__)
-
-
-class LiveJobNotFoundError(SamestreamError, LookupError):
-    """No live job runs on a state directory."""
 
 
 def run_live_job(settings: Settings, definitions: Definitions) -> None:
@@ -75,7 +71,7 @@ def run_live_job(settings: Settings, definitions: Definitions) -> None:
         if stop.is_set():  # A signal to the whole process group also ends the JVM.
             return
         raise
-    with _announced(_address_file(settings), f"http://{LOCALHOST}:{port}"):
+    with _announced(rest_address_file(settings), f"http://{LOCALHOST}:{port}"):
         _run(result, stop)
 
 
@@ -93,19 +89,6 @@ def live_inserts(
     progress = "\nUNION ALL\n".join(select_progress(view) for view in definitions.views)
     inserts.add_insert_sql(f"INSERT INTO {quoted(PROGRESS)}\n{progress}")
     return inserts
-
-
-def live_rest_url(settings: Settings) -> str:
-    """Return the address of the REST interface of the running live job.
-
-    Raises:
-        LiveJobNotFoundError: No live job runs on the state directory.
-    """
-    try:
-        return _address_file(settings).read_text(encoding="ascii")
-    except FileNotFoundError as error:
-        msg = f"state directory {settings.state_dir}: no live job runs on it; start it first"
-        raise LiveJobNotFoundError(msg) from error
 
 
 def _check_topics(settings: Settings, definitions: Definitions) -> None:
@@ -158,7 +141,3 @@ def _announced(path: Path, rest_url: str) -> Iterator[None]:
         yield
     finally:
         path.unlink(missing_ok=True)
-
-
-def _address_file(settings: Settings) -> Path:
-    return settings.state_dir / "config" / "flink-live.url"

@@ -5,34 +5,32 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feature_repo.offline import offline_path, offline_schema
+from feature_repo.offline import ROWS_FILE, offline_path, offline_schema
 from features.view import FeatureView
 
 
 def publish(view: FeatureView, written: Path, offline_dir: Path) -> int:
     """Replace the offline rows of a view by those that a job wrote; return their number.
 
-    Readers see the old rows, for an instant none, then the new ones; never both.
+    One file takes the place of the former one in one step: readers see the old rows or the new.
 
     Args:
         view: the view.
         written: directory with the job's files, none without rows; on the file system of
-            `offline_dir`. The former rows are left beside it.
+            `offline_dir`.
         offline_dir: root of the offline store.
     """
     ready = written.with_name(f"{written.name}.ready")
-    ready.mkdir(parents=True)
+    ready.parent.mkdir(parents=True, exist_ok=True)
     rows = 0
-    with pq.ParquetWriter(str(ready / "rows.parquet"), offline_schema(view)) as writer:
+    with pq.ParquetWriter(str(ready), offline_schema(view)) as writer:
         for part in sorted(written.glob("part-*")):
             for batch in pq.ParquetFile(str(part)).iter_batches():
                 writer.write_table(_offline_rows(view, batch))
                 rows += int(batch.num_rows)
     published = offline_path(offline_dir, view)
-    published.parent.mkdir(parents=True, exist_ok=True)
-    if published.exists():
-        published.rename(written.with_name(f"{written.name}.former"))
-    ready.rename(published)
+    published.mkdir(parents=True, exist_ok=True)
+    ready.replace(published / ROWS_FILE)
     return rows
 
 

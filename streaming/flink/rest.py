@@ -2,10 +2,12 @@
 
 import json
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from features.errors import SamestreamError
+from streaming.settings import Settings
 
 _TIMEOUT_SECONDS = 10
 _LATE = "numLateRecordsDropped"
@@ -13,6 +15,28 @@ _LATE = "numLateRecordsDropped"
 
 class FlinkUnavailableError(SamestreamError, ConnectionError):
     """No running Flink job answers."""
+
+
+class LiveJobNotFoundError(SamestreamError, LookupError):
+    """No live job runs on a state directory."""
+
+
+def rest_address_file(settings: Settings) -> Path:
+    """Where the running live job says how its REST interface is reached."""
+    return settings.state_dir / "config" / "flink-live.url"
+
+
+def live_rest_url(settings: Settings) -> str:
+    """Return the address of the REST interface of the running live job.
+
+    Raises:
+        LiveJobNotFoundError: No live job runs on the state directory.
+    """
+    try:
+        return rest_address_file(settings).read_text(encoding="ascii")
+    except FileNotFoundError as error:
+        msg = f"state directory {settings.state_dir}: no live job runs on it; start it first"
+        raise LiveJobNotFoundError(msg) from error
 
 
 def dropped_late_records(rest_url: str) -> int:

@@ -28,8 +28,12 @@ from features.evaluator import evaluate
 from features.fingerprint import view_fingerprint
 from features.view import FeatureView
 from streaming.flink.checkpoints import checkpoint_root
-from streaming.flink.live import LiveJobNotFoundError, live_rest_url
-from streaming.flink.rest import FlinkUnavailableError, dropped_late_records
+from streaming.flink.rest import (
+    FlinkUnavailableError,
+    LiveJobNotFoundError,
+    dropped_late_records,
+    live_rest_url,
+)
 from streaming.kafka.admin import Admin
 from streaming.kafka.avro import AvroCodec
 from streaming.kafka.reader import RangeReader

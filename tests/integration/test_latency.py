@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from feature_repo.offline import view_id
+from feature_repo.online_layout import ProjectLayout
+from feature_repo.online_store import connect
+from feature_repo.rendering import PROJECT
 from features.aggregation import Count
 from features.definitions import Definitions
 from features.entity import Entity
 from features.fields import Bool, Field, String
-from features.fingerprint import view_fingerprint
 from features.service import FeatureService, Label
 from features.source import EventSource
 from features.view import FeatureView
@@ -20,12 +23,12 @@ from streaming.audit.latency import boundary_to_complete, event_to_prediction, p
 from streaming.kafka.admin import Admin
 from streaming.kafka.avro import AvroCodec
 from streaming.kafka.client import build_producer
-from streaming.kafka.schemas import event_schema, prediction_schema, progress_schema
-from streaming.kafka.topics import PROGRESS_TOPIC, predictions_topic, raw_topic
+from streaming.kafka.schemas import event_schema, prediction_schema
+from streaming.kafka.topics import predictions_topic, raw_topic
 from streaming.local.stack import EmbeddedStack
 from streaming.settings import Settings
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.valkey]
 
 SENT_MS = 1_700_000_000_000
 LATENESS_MS = 1_000
@@ -83,11 +86,10 @@ def test_latencies_are_differences_of_send_times(stack: EmbeddedStack) -> None:
     known = definitions()
     (view,), (service,) = known.views, known.services
     source = view.source
-    settings = Settings(bootstrap_servers=stack.bootstrap_servers)
+    settings = Settings(bootstrap_servers=stack.bootstrap_servers, online_store=stack.redis_address)
     with Admin(stack.bootstrap_servers) as admin:
         admin.create_source_topics(source, 2)
         admin.create_topics([predictions_topic(service)], 2)
-        admin.create_topics([PROGRESS_TOPIC], 1)
     events = AvroCodec(event_schema(source))
     producer = build_producer(stack.bootstrap_servers)
 
@@ -110,21 +112,12 @@ def test_latencies_are_differences_of_send_times(stack: EmbeddedStack) -> None:
         content = codec.encode_single_object(prediction(event_id))
         send(predictions_topic(service), content, after_ms)
 
-    progress = AvroCodec(progress_schema())
-    for fingerprint, window_end_ms in (
-        (view_fingerprint(view), 4_000),
-        (view_fingerprint(view), 5_000),
-        ("of another definition", 5_000),
-    ):
-        row = {
-            "view": view.name,
-            "fingerprint": fingerprint,
-            "window_end_ms": window_end_ms,
-            "row_count": 0,
-        }
-        send(PROGRESS_TOPIC, progress.encode(row), 205)
     producer.flush(30)
     producer.close()
+    redis = connect(stack.redis_address)
+    for window_end_ms in (4_000, 5_000):
+        completions = ProjectLayout(PROJECT).completions(view_id(view))
+        redis.rpush(completions, f"{window_end_ms}:{SENT_MS + 205}")
 
     assert event_to_prediction(settings, service).tolist() == [70, 85]
     assert boundary_to_complete(settings, known).tolist() == [65]
