@@ -25,7 +25,7 @@ from models.columns import columns_of_frame
 from models.dataset import LABEL
 from models.errors import TrainingError
 from models.manifest import Manifest
-from models.metrics import evaluate_scores, top_threshold
+from models.metrics import Labels, evaluate_scores, top_threshold
 from models.vector import FeatureVectorizer, Matrix
 
 GOLDEN_ROWS = 32
@@ -83,7 +83,8 @@ def train(
 
 
 def _labels(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    return frame[LABEL].to_numpy(dtype=np.bool_)
+    labels: Labels = frame[LABEL].to_numpy(dtype=np.bool_)
+    return labels
 
 
 def _vocabularies(service: FeatureService, frame: pd.DataFrame) -> dict[str, tuple[str, ...]]:

@@ -19,8 +19,8 @@ class Bar:
         self._progress = progress
         self._task = progress.add_task("", total=None)
 
-    def update(self, done: float, total: float, what: str) -> None:
-        """Show done of total, with a word on what it is."""
+    def update(self, done: float, total: float | None, what: str) -> None:
+        """Show done of total, with a word on what it is; a total of None is not known."""
         self._progress.update(self._task, completed=done, total=total, description=what)
 
     def downloaded(self, download: DownloadProgress) -> None:
@@ -62,6 +62,13 @@ class Console:
         )
         with Progress(*columns, console=self._rich, transient=True) as progress:
             yield Bar(progress)
+
+    @contextmanager
+    def pulse(self, what: str) -> Iterator[None]:
+        """Show that something runs whose end is not known."""
+        with self.bar() as bar:
+            bar.update(0, None, what)
+            yield
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Print a table; the first column is text, the others are aligned right."""

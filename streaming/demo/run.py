@@ -81,11 +81,14 @@ def _run_steps(
         accepted = sum(report.accepted for report in imported)
         console.say(f"   {accepted:,} events in the validated log")
     with console.step("Backfill: the bounded Flink job writes the offline rows"):
-        rows = demo.backfill()["rows"]
+        with console.pulse("Flink"):
+            rows = demo.backfill()["rows"]
         console.say(f"   {sum(rows.values()):,} rows of {len(rows)} views as Parquet")
     with console.step("Start intake, the live Flink job, ingest and the scorer; train meanwhile"):
         demo.start_processes()
-        _show_training(console, demo.train())
+        with console.pulse("training"):
+            figures = demo.train()
+        _show_training(console, figures)
     waiting = console.step("Wait until every view is complete at the end of history")
     with waiting, console.bar() as bar:
         demo.wait_complete(_shown(bar, "views"))
@@ -99,7 +102,8 @@ def _run_steps(
     with console.step("Verify: recompute every vector and score from the log, compare bits"):
         # Two Flink jobs at once would not fit into the memory that the demonstration promises.
         demo.stop_processes()
-        report = demo.verify()
+        with console.pulse("Flink, then XGBoost"):
+            report = demo.verify()
         show_report(console, report)
     outcomes = demo.outcomes()
     console.say()
