@@ -177,6 +177,15 @@ def test_waiting_says_what_it_waited_for() -> None:
         wait_until(lambda: False, timeout=NOW, what="rain")
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Python's own handler of SIGINT, which a process started in the background does not have."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_waits_for_the_end_of_the_block() -> None:
     steps: list[str] = []
 
