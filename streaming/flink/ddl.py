@@ -139,8 +139,7 @@ def _sink_options(topic: str, bootstrap_servers: str) -> dict[str, str]:
         "connector": "kafka",
         "topic": topic,
         "properties.bootstrap.servers": bootstrap_servers,
-        # Without it a bootstrap sends each of its rows alone, which costs more than computing them.
-        "properties.linger.ms": "5",
+        "properties.linger.ms": "0",
         "properties.allow.auto.create.topics": "false",
         "sink.delivery-guarantee": "at-least-once",
     }
