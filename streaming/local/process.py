@@ -11,6 +11,8 @@ from streaming.local.interrupts import interrupts_deferred
 from streaming.local.process_group import MARK, ProcessGroup, stop_groups
 from streaming.local.waiting import WaitTimeoutError, wait_until
 
+# Feast names a directory here, when it is imported, that it deletes when this process ends.
+_OWN = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
 _LOG_LINES = 8
 _LOG_TAIL_BYTES = 8192
 
@@ -79,7 +81,8 @@ class ChildProcess:
         if self.group.members():
             message = f"{self.name} already runs, see {self.group.pid_path}; stop it first"
             raise ChildFailedError(message)
-        environment = os.environ | self._environment | {MARK: str(self.group.pid_path)}
+        inherited = {name: value for name, value in os.environ.items() if name not in _OWN}
+        environment = inherited | self._environment | {MARK: str(self.group.pid_path)}
         try:
             # A child is stopped by its pid file, so there must be no moment without one.
             with self.log_path.open("ab") as log, interrupts_deferred():

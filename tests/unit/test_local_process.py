@@ -177,6 +177,22 @@ def test_waiting_says_what_it_waited_for() -> None:
         wait_until(lambda: False, timeout=NOW, what="rain")
 
 
+def test_a_child_does_not_inherit_a_directory_that_dies_with_its_parent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "gone"))
+    monkeypatch.setenv("KEPT", "yes")
+    show = "import os; print(os.environ.get('PROMETHEUS_MULTIPROC_DIR'), os.environ['KEPT'])"
+    child = ChildProcess(
+        command=[sys.executable, "-c", show],
+        log_path=tmp_path / "child.log",
+        pid_path=tmp_path / "child.pid",
+    )
+    child.start()
+    child.run_to_end(timeout=timedelta(seconds=20))
+    assert (tmp_path / "child.log").read_text() == "None yes\n"
+
+
 @pytest.fixture
 def interruptible() -> Iterator[None]:
     """Python's own handler of SIGINT, which a process started in the background does not have."""
