@@ -12,7 +12,7 @@ from streaming.local.process_group import MARK, ProcessGroup, stop_groups
 from streaming.local.waiting import WaitTimeoutError, wait_until
 
 # Feast names a directory here, when it is imported, that it deletes when this process ends.
-_OWN = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
+_OWN = ("PROMETHEUS_MULTIPROC_DIR", "PROMETHEUS_MULTIPROCESS_DIR")
 _LOG_LINES = 8
 _LOG_TAIL_BYTES = 8192
 

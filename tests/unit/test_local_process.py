@@ -180,9 +180,10 @@ def test_waiting_says_what_it_waited_for() -> None:
 def test_a_child_does_not_inherit_a_directory_that_dies_with_its_parent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "gone"))
-    monkeypatch.setenv("KEPT", "yes")
-    show = "import os; print(os.environ.get('PROMETHEUS_MULTIPROC_DIR'), os.environ['KEPT'])"
+    names = ("PROMETHEUS_MULTIPROC_DIR", "PROMETHEUS_MULTIPROCESS_DIR", "KEPT")
+    for name in names:
+        monkeypatch.setenv(name, "here")
+    show = f"import os; print(*(os.environ.get(name) for name in {names}))"
     child = ChildProcess(
         command=[sys.executable, "-c", show],
         log_path=tmp_path / "child.log",
@@ -190,7 +191,7 @@ def test_a_child_does_not_inherit_a_directory_that_dies_with_its_parent(
     )
     child.start()
     child.run_to_end(timeout=timedelta(seconds=20))
-    assert (tmp_path / "child.log").read_text() == "None yes\n"
+    assert (tmp_path / "child.log").read_text() == "None None here\n"
 
 
 @pytest.fixture
