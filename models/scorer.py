@@ -55,7 +55,11 @@ class Scorer:
         Raises:
             VectorError: some rows cannot become vectors; it names them.
         """
-        return self.score_vectors(self._vectorizer.vectors(columns))
+        return self.score_vectors(self.vectors(columns))
+
+    def vectors(self, columns: Mapping[str, Any]) -> Matrix:
+        """Build the vectors that `score` would score."""
+        return self._vectorizer.vectors(columns)
 
     def score_vectors(self, vectors: Matrix) -> ScoredBatch:
         """Score vectors as they are, as a replay does with those that were served."""

@@ -22,7 +22,7 @@ from models.columns import columns_of_frame
 from models.dataset import request_rows, training_set
 from models.loading import load_model
 from models.scorer import Scorer
-from models.vector import FeatureVectorizer, Matrix
+from models.vector import Matrix
 from streaming.audit.served import Served, position, read_served
 from streaming.audit.verdict import Judgement, Verdict, judge
 from streaming.flink.backfill import BackfillReport, run_backfill
@@ -144,8 +144,7 @@ def _judge_all(
             judged += [(predictions[i], unknown) for i in chosen]
             continue
         scorer = _scorer(service, promoted[sha256])
-        vectorizer = FeatureVectorizer(service, scorer.model.manifest.vocabularies)
-        recomputed = vectorizer.vectors(columns_of_frame(service, frame.iloc[chosen]))
+        recomputed = scorer.vectors(columns_of_frame(service, frame.iloc[chosen]))
         asked = [(predictions[i], requests[i]) for i in chosen]
         judged += _judge_model(service, scorer, asked, recomputed)
     return judged

@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 from features.source import EventSource
 from streaming.intake.codec import CanonicalEvent, EventCodec
 from streaming.intake.gate import Clock, Dead, Duplicate, Gate, Late, Outcome, PartitionState
-from streaming.intake.quarantine import quarantined
 from streaming.intake.validation import InvalidEventError
 from streaming.kafka.avro import UndecodableError
+from streaming.kafka.quarantine import quarantined
 from streaming.kafka.record import OutputRecord, Record
 from streaming.kafka.topics import dead_topic, late_topic, validated_topic
 

@@ -13,10 +13,10 @@ from features.source import EVENT_ID
 from models.errors import VectorError
 from models.loading import load_model
 from models.scorer import Scorer
-from streaming.intake.quarantine import quarantined
 from streaming.kafka.admin import Admin
 from streaming.kafka.avro import AvroCodec
 from streaming.kafka.loop import ExactlyOnceLoop, stop_on_signal
+from streaming.kafka.quarantine import quarantined
 from streaming.kafka.record import OutputRecord, Record
 from streaming.kafka.schemas import event_schema, prediction_schema
 from streaming.kafka.topics import predictions_dead_topic, predictions_topic, validated_topic

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from features.fields import Bool, Field, Float64, Int64, String, TimestampMs
 from features.source import EventSource
 from streaming.intake.codec import EventCodec
-from streaming.intake.quarantine import quarantined
 from streaming.intake.validation import InvalidEventError
 from streaming.kafka.avro import AvroCodec, UndecodableError, schema_fingerprint
+from streaming.kafka.quarantine import quarantined
 from streaming.kafka.record import OutputRecord
 from streaming.kafka.schemas import event_schema
 
