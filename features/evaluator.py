@@ -1,11 +1,30 @@
 """The plain evaluator: what a feature view means, written to be obviously right, not fast."""
 
+import math
+import operator
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from features.aggregation import Aggregation, ColumnAggregation, Count, Last, Mean, Sum
+from features.aggregation import (
+    Aggregation,
+    ColumnAggregation,
+    Count,
+    CountDistinct,
+    First,
+    Last,
+    Max,
+    Mean,
+    Min,
+    StdDev,
+    Sum,
+    sum_type,
+)
+from features.fields import Decimal, FieldType
+from features.filter import And, Comparison, Condition, IsNull, Not, Or
+from features.instant import to_ms
 from features.source import EVENT_ID, EVENT_TIME, EVENT_TIME_MS
 from features.view import FeatureView
 
@@ -58,36 +77,123 @@ def evaluate(view: FeatureView, events: Iterable[Event], until_ms: int) -> list[
     return sorted(rows, key=lambda row: (row.window_end_ms, row.keys))
 
 
+def passes(condition: Condition, event: Event) -> bool | None:
+    """Whether an event fulfils a condition; None where a null leaves that open, as in SQL."""
+    match condition:
+        case Comparison(column, word, literal):
+            value = _column_value(event, column)
+            compared = to_ms(literal) if isinstance(literal, datetime) else literal
+            return None if value is None else _OPERATORS[word](value, compared)
+        case IsNull(column):
+            return _column_value(event, column) is None
+        case Not(inner):
+            answer = passes(inner, event)
+            return None if answer is None else not answer
+        case And(conditions):
+            answers = [passes(each, event) for each in conditions]
+            return False if False in answers else None if None in answers else True
+        case Or(conditions):
+            answers = [passes(each, event) for each in conditions]
+            return True if True in answers else None if None in answers else False
+    msg = f"condition: got {condition!r}; allowed are those of features.filter"
+    raise TypeError(msg)
+
+
 def _values(view: FeatureView, inside: list[Event]) -> dict[str, Any]:
     return {
-        feature.name: _aggregate(aggregation, inside)
+        feature.name: _aggregate(view, aggregation, inside)
         for feature, aggregation in zip(view.features, view.aggregations, strict=True)
     }
 
 
-def _aggregate(aggregation: Aggregation, inside: list[Event]) -> Any:  # noqa: ANN401
+def _aggregate(view: FeatureView, aggregation: Aggregation, inside: list[Event]) -> Any:  # noqa: ANN401
+    if aggregation.where is not None:
+        condition = aggregation.where.condition
+        inside = [event for event in inside if passes(condition, event) is True]
     if isinstance(aggregation, Count):
         return len(inside)
     assert isinstance(aggregation, ColumnAggregation)  # noqa: S101 - narrows the type
     ordered = sorted(inside, key=lambda event: (event[EVENT_TIME_MS], event[EVENT_ID]))
     column = [_column_value(event, aggregation.column) for event in ordered]
-    return _OVER_VALUES[type(aggregation)]([value for value in column if value is not None])
+    values = [value for value in column if value is not None]
+    return _OVER_VALUES[type(aggregation)](values, view.source.column(aggregation.column).type)
 
 
 def _column_value(event: Event, column: str) -> Any:  # noqa: ANN401
     return event[EVENT_TIME_MS] if column == EVENT_TIME.name else event[column]
 
 
-def _mean(values: list[int]) -> float | None:
-    return sum(values) / len(values) if values else None
+def _units(values: list[Any], type_: FieldType) -> list[int]:
+    """Values as whole numbers: of the last digit of a decimal, 1 and 0 of a bool."""
+    if isinstance(type_, Decimal):
+        return [type_.units(value) for value in values]
+    return [int(value) for value in values]
 
 
-def _last(values: list[Any]) -> Any:  # noqa: ANN401
+def _units_in_one(type_: FieldType) -> int:
+    return 10**type_.scale if isinstance(type_, Decimal) else 1
+
+
+def _sum(values: list[Any], type_: FieldType) -> Any:  # noqa: ANN401
+    total, result = sum(_units(values, type_)), sum_type(type_)
+    return result.from_units(total) if isinstance(result, Decimal) else total
+
+
+def _mean(values: list[Any], type_: FieldType) -> float | None:
+    if not values:
+        return None
+    return float(sum(_units(values, type_))) / float(len(values) * _units_in_one(type_))
+
+
+def _stddev(values: list[Any], type_: FieldType) -> float | None:
+    if not values:
+        return None
+    units, n = _units(values, type_), len(values)
+    variation = n * sum(unit * unit for unit in units) - sum(units) ** 2
+    return math.sqrt(float(variation)) / float(n * _units_in_one(type_))
+
+
+def _min(values: list[Any], type_: FieldType) -> Any:  # noqa: ANN401
+    del type_
+    return min(values, default=None)
+
+
+def _max(values: list[Any], type_: FieldType) -> Any:  # noqa: ANN401
+    del type_
+    return max(values, default=None)
+
+
+def _first(values: list[Any], type_: FieldType) -> Any:  # noqa: ANN401
+    del type_
+    return values[0] if values else None
+
+
+def _last(values: list[Any], type_: FieldType) -> Any:  # noqa: ANN401
+    del type_
     return values[-1] if values else None
 
 
-_OVER_VALUES: dict[type[Aggregation], Callable[[list[Any]], Any]] = {
-    Sum: sum,
+def _count_distinct(values: list[Any], type_: FieldType) -> int:
+    del type_
+    return len(set(values))
+
+
+_OVER_VALUES: dict[type[Aggregation], Callable[[list[Any], FieldType], Any]] = {
+    Sum: _sum,
     Mean: _mean,
+    StdDev: _stddev,
+    Min: _min,
+    Max: _max,
+    First: _first,
     Last: _last,
+    CountDistinct: _count_distinct,
+}
+
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
 }

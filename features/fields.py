@@ -1,5 +1,6 @@
 """The types that a column of an event, a join key or a feature can have."""
 
+import decimal
 import re
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,6 +9,7 @@ from features.errors import DefinitionError
 
 INT64_MIN = -(2**63)
 INT64_MAX = 2**63 - 1
+MAX_PRECISION = 38
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 
@@ -27,7 +29,6 @@ class FieldType:
     """Base of the column types; `word` is how definitions, errors and fingerprints name it."""
 
     word: ClassVar[str]
-    sortable: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,69 @@ class Int64(FieldType):
                 "allowed is minimum <= maximum within 64 bits"
             )
             raise DefinitionError(msg)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decimal(FieldType):
+    """A decimal number with at most `precision` digits, `scale` of them after the point.
+
+    Values are `decimal.Decimal`; the range is inclusive, and intake enforces it.
+    """
+
+    word: ClassVar[str] = "decimal"
+    precision: int
+    scale: int = 0
+    minimum: decimal.Decimal | None = None
+    maximum: decimal.Decimal | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.scale <= self.precision <= MAX_PRECISION or self.precision < 1:
+            msg = (
+                f"decimal: got precision {self.precision} and scale {self.scale}; "
+                f"allowed is 1 <= precision <= {MAX_PRECISION} and 0 <= scale <= precision"
+            )
+            raise DefinitionError(msg)
+        smallest, largest = self.range_units
+        if smallest > largest:
+            msg = f"decimal range: got [{self.minimum}, {self.maximum}]; minimum <= maximum"
+            raise DefinitionError(msg)
+
+    @property
+    def range_units(self) -> tuple[int, int]:
+        """Smallest and largest value, as whole numbers of the last digit."""
+        largest = 10**self.precision - 1
+        return (
+            -largest if self.minimum is None else self.units(self.minimum),
+            largest if self.maximum is None else self.units(self.maximum),
+        )
+
+    def units(self, value: decimal.Decimal) -> int:
+        """Return the value as a whole number of the last digit.
+
+        Raises:
+            DefinitionError: The value has more digits than the type.
+        """
+        if isinstance(value, decimal.Decimal) and self._could_fit(value):
+            numerator, denominator = value.as_integer_ratio()
+            units, rest = divmod(numerator * int(10**self.scale), denominator)
+            if not rest and abs(units) < 10**self.precision:
+                return units
+        msg = (
+            f"decimal: got {value!r}; allowed is a decimal.Decimal that fits "
+            f"decimal({self.precision}, {self.scale})"
+        )
+        raise DefinitionError(msg)
+
+    def _could_fit(self, value: decimal.Decimal) -> bool:
+        """Judge by the place of the first digit, so that no huge exponent is written out."""
+        if not value.is_finite() or value.is_zero():
+            return value.is_finite()
+        return -self.scale <= value.adjusted() < self.precision - self.scale
+
+    def from_units(self, units: int) -> decimal.Decimal:
+        """Return the value of a whole number of the last digit, with all digits of the scale."""
+        digits = tuple(int(digit) for digit in str(abs(units)))
+        return decimal.Decimal((int(units < 0), digits, -self.scale))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 from features.errors import DefinitionError
@@ -16,8 +17,9 @@ class OnDemandFeature:
         inputs: names of request fields (or `event_time_ms`, the time of the request), of features
             of a view, or of other on-demand features.
         function: called with one array of shape (n,) for each input, in order: float64 with NaN
-            for null (timestamps in milliseconds, bool as 0 and 1), or object arrays of text with
-            None for null; returns float64 of shape (n,). Row i may depend on row i only.
+            for null (timestamps in milliseconds, bool as 0 and 1, a decimal as the nearest
+            double), or object arrays of text with None for null; returns float64 of shape (n,).
+            Row i may depend on row i only.
     """
 
     name: str
@@ -28,6 +30,12 @@ class OnDemandFeature:
         check_name("on-demand feature", self.name)
         if not self.inputs:
             msg = f"on-demand feature {self.name!r}: got no inputs; allowed is at least one"
+            raise DefinitionError(msg)
+        if not isinstance(self.function, FunctionType):
+            msg = (
+                f"on-demand feature {self.name!r}: got {self.function!r}; allowed is a function "
+                "written in Python, whose text is part of the fingerprint"
+            )
             raise DefinitionError(msg)
 
 

@@ -1,5 +1,6 @@
 """A feature service: the ordered features of one model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -64,6 +65,7 @@ class FeatureService:
                     )
                     raise DefinitionError(msg)
                 known.add(name)
+        self._check_order()
         for on_demand in self.on_demand:
             self._check_known(on_demand.inputs, known | {EVENT_TIME_MS}, on_demand.name)
             if on_demand.name in known:
@@ -74,6 +76,21 @@ class FeatureService:
         if not self.features or len(set(self.features)) != len(self.features):
             msg = f"service {self.name!r}: features must be at least one, each once"
             raise DefinitionError(msg)
+
+    def _check_order(self) -> None:
+        """Refuse on-demand features that read one another in a circle, or one that comes later."""
+        inputs = {feature.name: feature.inputs for feature in self.on_demand}
+        earlier: set[str] = set()
+        for name, read in inputs.items():
+            for later in (each for each in read if each in inputs and each not in earlier):
+                cycle = _way(inputs, later, name)
+                found = f"the cycle {' -> '.join([name, *cycle])}" if cycle else f"{later!r}"
+                msg = (
+                    f"service {self.name!r}, on-demand feature {name!r}: got {found}; allowed is "
+                    "to read on-demand features that are listed before it"
+                )
+                raise DefinitionError(msg)
+            earlier.add(name)
 
     def _check_join_key(self, view: FeatureView, key: Field) -> None:
         field = self.request.column(key.name)
@@ -120,3 +137,17 @@ class FeatureService:
         """Type class of every request field, `event_time_ms` included."""
         types: dict[str, type] = {field.name: type(field.type) for field in self.request.fields}
         return {EVENT_TIME_MS: TimestampMs, **types}
+
+
+def _way(inputs: Mapping[str, tuple[str, ...]], start: str, end: str) -> list[str]:
+    """Return the names on a way along the inputs, both ends included; empty if there is none."""
+    ways = [[start]]
+    seen = {start}
+    while ways:
+        way = ways.pop(0)
+        if way[-1] == end:
+            return way
+        following = [name for name in inputs.get(way[-1], ()) if name not in seen]
+        seen.update(following)
+        ways += [[*way, name] for name in following]
+    return []

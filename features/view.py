@@ -6,10 +6,14 @@ from functools import cached_property
 from features.aggregation import Aggregation, Feature
 from features.entity import Entity
 from features.errors import DefinitionError
-from features.fields import Field, Float64, check_name
+from features.fields import Field, Int64, String, TimestampMs, check_name
+from features.filter import Filter
 from features.naming import feature_name
 from features.source import EventSource
 from features.window import SlidingWindow
+
+# What Feast takes as a join key.
+_KEY_TYPES = (Int64, String, TimestampMs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +29,23 @@ class FeatureView:
     def __post_init__(self) -> None:
         check_name("feature view", self.name)
         for key in self.join_keys:
-            if isinstance(key.type, Float64):
+            if not isinstance(key.type, _KEY_TYPES):
                 msg = (
-                    f"view {self.name!r}: join key {key.name!r} is float64; allowed are exact types"
+                    f"view {self.name!r}, join key {key.name!r}: got type {key.type.word}; allowed "
+                    f"are {', '.join(type_.word for type_ in _KEY_TYPES)}"
                 )
                 raise DefinitionError(msg)
+        filters: dict[str, Filter] = {}
+        for aggregation in self.aggregations:
+            where = aggregation.where
+            if where is not None:
+                where.check(self.source)
+                if filters.setdefault(where.name, where) != where:
+                    msg = (
+                        f"view {self.name!r}: got two filters named {where.name!r}; "
+                        "allowed is one condition for one name"
+                    )
+                    raise DefinitionError(msg)
         names = [feature.name for feature in self.features]
         if not names or len(set(names)) != len(names):
             msg = (

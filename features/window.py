@@ -7,6 +7,9 @@ from functools import cached_property
 from features.errors import DefinitionError
 from features.instant import duration_ms
 
+# Flink's intervals hold three digits of days.
+_LIMIT = timedelta(days=1_000)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SlidingWindow:
@@ -25,6 +28,9 @@ class SlidingWindow:
     def __post_init__(self) -> None:
         if self.slide_ms < 1 or self.size_ms < 1:
             msg = f"window: got size {self.size} and slide {self.slide}; both must be at least 1 ms"
+            raise DefinitionError(msg)
+        if self.size >= _LIMIT:
+            msg = f"window: got size {self.size}; allowed is less than {_LIMIT.days} days"
             raise DefinitionError(msg)
         if self.size_ms % self.slide_ms:
             msg = (

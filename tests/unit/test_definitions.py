@@ -1,15 +1,29 @@
 """A bad definition fails while it is imported, with what, got and allowed."""
 
+import decimal
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from features.aggregation import Aggregation, Count, Last, Mean, Sum
+from features.aggregation import (
+    Aggregation,
+    Count,
+    CountDistinct,
+    First,
+    Last,
+    Max,
+    Mean,
+    Min,
+    StdDev,
+    Sum,
+)
 from features.definitions import Definitions, load_definitions
 from features.entity import Entity
 from features.errors import DefinitionError, SamestreamError
-from features.fields import Bool, Field, Float64, Int64, String
+from features.fields import Bool, Decimal, Field, Float64, Int64, String
+from features.filter import And, Comparison, Condition, Filter, IsNull, Not
 from features.instant import duration_ms, from_ms, to_ms
 from features.on_demand import OnDemandFeature
 from features.service import FeatureService, Label
@@ -24,6 +38,9 @@ FIELDS = (
     Field(name="wide", type=Int64()),
     Field(name="weight", type=Float64()),
     Field(name="refunded", type=Bool()),
+    Field(name="price", type=Decimal(precision=9, scale=2)),
+    Field(name="huge", type=Decimal(precision=38)),
+    Field(name="fine", type=Decimal(precision=24, scale=23)),
 )
 
 
@@ -48,6 +65,10 @@ def view(
     )
 
 
+def filtered(condition: Condition) -> FeatureView:
+    return view(Count(where=Filter("some", condition)))
+
+
 def service(
     *features: str,
     views: tuple[FeatureView, ...] = (),
@@ -68,6 +89,8 @@ def double(name: str, *inputs: str) -> OnDemandFeature:
     return OnDemandFeature(name=name, inputs=inputs, function=lambda x: 2 * x)
 
 
+ANY = Comparison("shop", "!=", "")
+
 BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: Field(name="Shop", type=String()), "got the name 'Shop'; allowed are lower case"),
     (lambda: Field(name="a__b", type=String()), "single underscores"),
@@ -85,21 +108,80 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: SlidingWindow(size=MINUTE, slide=timedelta(0)), "must be at least 1 ms"),
     (lambda: Entity(name="shop", join_keys=()), "at least one, each once"),
     (lambda: Entity(name="shop", join_keys=("shop", "shop")), "at least one, each once"),
-    (lambda: view(Sum("price")), "got column 'price'; allowed are shop, amount"),
+    (lambda: view(Sum("cost")), "got column 'cost'; allowed are shop, amount"),
     (lambda: view(Count(), keys=("till",)), "got column 'till'"),
-    (lambda: view(Count(), keys=("weight",)), "'weight' is float64; allowed are exact types"),
-    (lambda: view(Sum("weight")), "allowed are int64 and bool; declare it as an integer"),
-    (lambda: view(Mean("shop")), "got type string; allowed are int64 and bool"),
-    (lambda: view(Sum("wide")), "can overflow 64 bits; declare a range"),
-    (lambda: view(Last("weight")), "got type float64"),
+    (lambda: view(Count(), keys=("weight",)), "'weight': got type float64; allowed are int64"),
+    (lambda: view(Count(), keys=("refunded",)), "'refunded': got type bool; allowed are int64"),
+    (lambda: view(Count(), keys=("price",)), "'price': got type decimal; allowed are int64"),
+    (lambda: view(Sum("weight")), "allowed are int64, decimal, bool; declare a scale: decimal("),
+    (lambda: view(Mean("weight")), "got type float64; allowed are int64, decimal, bool; declare"),
+    (lambda: view(StdDev("weight")), "stddev of sales.weight: got type float64"),
+    (lambda: view(Mean("shop")), "got type string; allowed are int64, decimal, bool"),
+    (lambda: view(Sum("huge")), "can overflow 38 digits; declare a range within +-909494"),
+    (lambda: view(StdDev("wide")), "can overflow 38 digits; declare a range within +-9094947"),
+    (lambda: view(StdDev("price")), "declare a range within +-90949.47"),
+    (lambda: view(Min("shop")), "allowed are int64, decimal, float64, timestamp_ms"),
+    (lambda: view(Max("refunded")), "got type bool; allowed are int64, decimal, float64"),
+    (lambda: view(First("nothing")), "got column 'nothing'; allowed are shop"),
+    (lambda: view(CountDistinct("nothing")), "got column 'nothing'; allowed are shop"),
+    (lambda: filtered(Comparison("till", "==", 1)), "got column 'till'; allowed are shop"),
+    (lambda: filtered(IsNull("till")), "got column 'till'; allowed are shop"),
+    (lambda: filtered(Comparison("shop", "like", "x")), "operator 'like'; allowed are ==, !=, <"),
+    (lambda: filtered(Comparison("refunded", "<", True)), "operator '<'; allowed are ==, !="),  # noqa: FBT003
+    (lambda: filtered(Comparison("amount", "==", True)), "got the literal True; allowed is an int"),  # noqa: FBT003
+    (lambda: filtered(Comparison("amount", "==", 2**63)), "allowed is an int of 64 bits"),
+    (lambda: filtered(Comparison("weight", "<", math.nan)), "allowed is a finite number"),
+    (lambda: filtered(Comparison("price", "<", 1)), "allowed is a decimal.Decimal with no more"),
+    (
+        lambda: filtered(Comparison("price", "<", decimal.Decimal("1.005"))),
+        "with no more digits than the field",
+    ),
+    (lambda: filtered(Comparison("shop", "==", "\ud800")), "allowed is text"),
+    (lambda: filtered(Comparison("refunded", "==", 1)), "allowed is True or False"),
+    (
+        lambda: filtered(Comparison("event_time", "<", datetime(2013, 1, 1))),  # noqa: DTZ001
+        "allowed is an aware datetime of whole milliseconds",
+    ),
+    (lambda: filtered(And(())), "And: got no conditions"),
+    (lambda: filtered(Not("shop")), "Not: got 'shop'; allowed are conditions"),  # type: ignore[arg-type]
+    (lambda: Filter("Big", IsNull("shop")), "filter: got the name 'Big'"),
+    (lambda: Decimal(precision=39), "allowed is 1 <= precision <= 38"),
+    (lambda: Decimal(precision=2, scale=3), "0 <= scale <= precision"),
+    (
+        lambda: Decimal(precision=2, minimum=decimal.Decimal(1), maximum=decimal.Decimal(0)),
+        "minimum <= maximum",
+    ),
+    (lambda: Decimal(precision=2, maximum=decimal.Decimal(100)), "that fits decimal(2, 0)"),
+    (lambda: Decimal(precision=2, maximum=decimal.Decimal("NaN")), "that fits decimal(2, 0)"),
+    (lambda: SlidingWindow(size=timedelta(1_000), slide=timedelta(1)), "less than 1000 days"),
     (lambda: view(Count(), Count()), "each once"),
     (view, "at least one aggregation"),
+    (
+        lambda: view(
+            Count(where=Filter("some", IsNull("shop"))), Sum("wide", where=Filter("some", ANY))
+        ),
+        "got two filters named 'some'; allowed is one condition for one name",
+    ),
+    (lambda: view(Mean("fine")), "mean of sales.fine: got scale 23; allowed is at most 22"),
     (lambda: OnDemandFeature(name="twice", inputs=(), function=abs), "got no inputs"),
+    (
+        lambda: OnDemandFeature(name="twice", inputs=("amount",), function=abs),
+        "got <built-in function abs>; allowed is a function written in Python",
+    ),
     (lambda: service("nothing"), "features: got 'nothing'; allowed are"),
     (lambda: service("amount", "amount"), "each once"),
     (lambda: service("amount", label="amount"), "got type int64; allowed is bool"),
-    (lambda: service("a", on_demand=(double("a", "b"), double("b", "amount"))), "a: got 'b'"),
-    (lambda: service("amount", on_demand=(double("amount", "amount"),)), "there twice"),
+    (
+        lambda: service("a", on_demand=(double("a", "b"), double("b", "amount"))),
+        "feature 'a': got 'b'; allowed is to read on-demand features that are listed before it",
+    ),
+    (
+        lambda: service("a", on_demand=(double("a", "b"), double("b", "c"), double("c", "a"))),
+        "feature 'a': got the cycle a -> b -> c -> a; allowed",
+    ),
+    (lambda: service("a", on_demand=(double("a", "a"),)), "got the cycle a -> a; allowed"),
+    (lambda: service("a", on_demand=(double("a", "price_mean"),)), "a: got 'price_mean'"),
+    (lambda: service("amount", on_demand=(double("amount", "wide"),)), "there twice"),
     (lambda: service("amount", views=(view(Count()), view(Count()))), "there twice"),
     (lambda: Definitions(views=(view(Count()), view(Count())), services=()), "defined twice"),
     (lambda: Definitions(views=(), services=(service("amount"),)), "which is not listed"),

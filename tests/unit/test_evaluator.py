@@ -1,13 +1,27 @@
 """The plain evaluator against tables drawn by hand."""
 
+import decimal
 from datetime import timedelta
 
 import pytest
 
-from features.aggregation import Count, Last, Mean, Sum
+from features.aggregation import (
+    Aggregation,
+    Count,
+    CountDistinct,
+    First,
+    Last,
+    Max,
+    Mean,
+    Min,
+    StdDev,
+    Sum,
+)
 from features.entity import Entity
-from features.evaluator import evaluate
-from features.fields import Bool, Field, Int64, String
+from features.evaluator import evaluate, passes
+from features.fields import Bool, Decimal, Field, Float64, Int64, String
+from features.filter import Comparison, Condition, Filter, IsNull
+from features.instant import from_ms
 from features.source import EventSource
 from features.view import FeatureView
 from features.window import SlidingWindow
@@ -90,3 +104,118 @@ def test_an_event_without_its_key_is_about_no_entity() -> None:
 
 def test_nothing_is_computed_past_the_horizon() -> None:
     assert [row[1] for row in rows([tap(1, "x", 1)], until=29)] == [10]
+
+
+PURCHASES = EventSource(
+    name="purchases",
+    fields=(
+        Field(name="card", type=String()),
+        Field(name="amount", type=Decimal(precision=6, scale=2), nullable=True),
+        Field(name="shop", type=String(), nullable=True),
+        Field(name="online", type=Bool(), nullable=True),
+        Field(name="weight", type=Float64(), nullable=True),
+        Field(name="big", type=Int64(), nullable=True),
+    ),
+    lateness=timedelta(seconds=1),
+    max_clock_skew=timedelta(milliseconds=500),
+)
+
+
+def purchases(*aggregations: Aggregation) -> FeatureView:
+    return FeatureView(
+        name="card_purchases",
+        source=PURCHASES,
+        entity=Entity(name="card", join_keys=("card",)),
+        window=SlidingWindow(size=timedelta(seconds=20), slide=timedelta(seconds=10)),
+        aggregations=aggregations,
+    )
+
+
+def purchase(at: float, identity: str, amount: str | None, **values: object) -> dict[str, object]:
+    nulls: dict[str, object] = {"shop": None, "online": None, "weight": None, "big": None}
+    return {
+        "event_id": identity,
+        "event_time_ms": int(at * SECOND),
+        "card": "c",
+        "amount": None if amount is None else decimal.Decimal(amount),
+        **nulls,
+        **values,
+    }
+
+
+# time      0         10        20        30        40
+# event        3(0.10 a)  14(0.20 a)
+#                5(0.40 b)
+# W=10      [----------)                               3, 5
+# W=20      [--------------------)                     3, 5, 14
+# W=30                [--------------------)           14
+# W=40                          [----------)           empty
+BUYS = [
+    purchase(5, "y", "0.40", shop="b", online=True, weight=2.5, big=-(2**63)),
+    purchase(3, "x", "0.10", shop="a", online=False, weight=-1.0, big=2**63 - 1),
+    purchase(14, "z", "0.20", shop="a"),
+]
+FOREIGN = Filter("in_b", Comparison("shop", "==", "b"))
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "expected"),
+    [
+        (Sum("amount"), ["0.50", "0.70", "0.20", "0.00"]),
+        (Mean("amount"), [0.25, 70 / 300, 0.2, None]),
+        (StdDev("amount"), [900**0.5 / 200, 1400**0.5 / 300, 0.0, None]),
+        (Min("amount"), ["0.10", "0.10", "0.20", None]),
+        (Max("amount"), ["0.40", "0.40", "0.20", None]),
+        (Max("weight"), [2.5, 2.5, None, None]),
+        (Min("event_time"), [3_000, 3_000, 14_000, None]),
+        (First("shop"), ["a", "a", "a", None]),
+        (Last("shop"), ["b", "a", "a", None]),
+        (Last("online"), [True, True, None, None]),
+        (CountDistinct("shop"), [2, 2, 1, 0]),
+        (Sum("big"), ["-1", "-1", "0", "0"]),
+        (Sum("online"), [1, 1, 0, 0]),
+        (Count(where=FOREIGN), [1, 1, 0, 0]),
+        (Sum("amount", where=FOREIGN), ["0.40", "0.40", "0.00", "0.00"]),
+        (Last("amount", where=FOREIGN), ["0.40", "0.40", None, None]),
+        (CountDistinct("shop", where=FOREIGN), [1, 1, 0, 0]),
+        (Count(where=Filter("unknown", IsNull("online"))), [0, 1, 1, 0]),
+    ],
+    ids=repr,
+)
+def test_every_aggregation(aggregation: Aggregation, expected: list[object]) -> None:
+    rows = evaluate(purchases(aggregation), BUYS, 100 * SECOND)
+    assert [row.window_end_ms // SECOND for row in rows] == [10, 20, 30, 40]
+    values = [value for row in rows for value in row.values.values()]
+    shown = [str(value) if isinstance(value, decimal.Decimal) else value for value in values]
+    assert shown == expected
+
+
+def test_first_and_last_break_ties_by_event_id() -> None:
+    tied = [purchase(3, "b", "1"), purchase(3, "a", "2"), purchase(3, "c", None)]
+    (row, _) = evaluate(purchases(First("amount"), Last("amount")), tied, 100 * SECOND)[:2]
+    assert [str(value) for value in row.values.values()] == ["2", "1"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "passed"),
+    [
+        # The events have online false, true and null.
+        (Comparison("online", "==", True), "y"),  # noqa: FBT003
+        (~Comparison("online", "==", True), "x"),  # noqa: FBT003
+        (IsNull("online"), "z"),
+        (~IsNull("online"), "yx"),
+        (Comparison("online", "==", True) | IsNull("online"), "yz"),  # noqa: FBT003
+        (Comparison("online", "==", True) | Comparison("shop", "==", "a"), "yxz"),  # noqa: FBT003
+        (~(Comparison("online", "==", True) & Comparison("shop", "==", "b")), "xz"),  # noqa: FBT003
+        (Comparison("online", "==", True) & Comparison("shop", "==", "a"), ""),  # noqa: FBT003
+        (Comparison("amount", ">=", decimal.Decimal("0.20")), "yz"),
+        (Comparison("amount", "!=", decimal.Decimal("0.2")), "yx"),
+        (Comparison("event_time", "<", from_ms(5_000)), "x"),
+        (Comparison("event_time", "<=", from_ms(5_000)), "yx"),
+        (Comparison("shop", ">", "a"), "y"),
+        (Comparison("big", "<", -(2**63) + 1), "y"),
+    ],
+    ids=repr,
+)
+def test_conditions_follow_sql(condition: Condition, passed: str) -> None:
+    assert "".join(str(e["event_id"]) for e in BUYS if passes(condition, e) is True) == passed
