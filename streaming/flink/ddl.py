@@ -1,11 +1,11 @@
 """CREATE TABLE statements: the scans of a source and the sinks of a view."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from features.source import EVENT_ID, EVENT_TIME_MS, EventSource
 from features.view import FeatureView
-from streaming.flink.sql import SQL_TYPES, options, quoted
+from streaming.flink.sql import options, quoted, sql_type
 from streaming.flink.tables import (
     MOVE_TIME,
     MOVE_TIME_MS,
@@ -20,6 +20,10 @@ from streaming.kafka.topics import PROGRESS_TOPIC, features_topic, validated_top
 
 # What the consumer of a live job waits for before it hands over less than a full fetch.
 _FETCH_WAIT_MS = 10
+# How far one scan of a source may be ahead of another while a live job reads a backlog: what leaves
+# must wait in state for what enters. A tenth of a second is the shortest time to read that much.
+_ALIGNMENT_MS = 86_400_000
+_ALIGNMENT_UPDATE_MS = 100
 
 
 def scan_tables(
@@ -39,20 +43,37 @@ def scan_tables(
         parallelism: at most the number of partitions, or no watermark ever moves.
         end_offsets: where to stop in each partition, exclusive; without it the scan never ends.
     """
-    with_options = options(_scan_options(source, bootstrap_servers, parallelism, end_offsets))
+    common = _scan_options(source, bootstrap_servers, parallelism)
+    return source_tables(
+        source, sizes_ms, lambda shift_ms: common | _end_options(source, shift_ms, end_offsets)
+    )
+
+
+def source_tables(
+    source: EventSource, sizes_ms: tuple[int, ...], options_of: Callable[[int], dict[str, str]]
+) -> tuple[str, ...]:
+    """The enter scan of a source and one leave scan for each window size.
+
+    Args:
+        source: the source.
+        sizes_ms: distinct window sizes of its views, milliseconds.
+        options_of: WITH options of the scan that is so many milliseconds late.
+    """
     shifts = {enter_table(source): 0} | {leave_table(source, size): size for size in sizes_ms}
-    return tuple(_scan(name, source, shift, with_options) for name, shift in shifts.items())
+    return tuple(
+        _scan(name, source, shift_ms, options(options_of(shift_ms)))
+        for name, shift_ms in shifts.items()
+    )
 
 
 def _scan(name: str, source: EventSource, shift_ms: int, with_options: str) -> str:
     move_ms = f"{quoted(EVENT_TIME_MS)} + {shift_ms}" if shift_ms else quoted(EVENT_TIME_MS)
     lag_ms = source.lateness_ms - shift_ms
     watermark = f"{quoted(EVENT_TIME_MS)} {'-' if lag_ms > 0 else '+'} {abs(lag_ms)}"
-    fields = [(field.name, SQL_TYPES[type(field.type)]) for field in source.fields]
     lines = [
         f"  {quoted(EVENT_ID)} STRING",
         f"  {quoted(EVENT_TIME_MS)} BIGINT NOT NULL",
-        *(f"  {quoted(field)} {sql_type}" for field, sql_type in fields),
+        *(f"  {quoted(field.name)} {sql_type(field.type)}" for field in source.fields),
         f"  {quoted(MOVE_TIME_MS)} AS {move_ms}",
         f"  {quoted(MOVE_TIME)} AS TO_TIMESTAMP_LTZ({move_ms}, 3)",
         f"  WATERMARK FOR {quoted(MOVE_TIME)} AS TO_TIMESTAMP_LTZ({watermark}, 3)",
@@ -60,13 +81,8 @@ def _scan(name: str, source: EventSource, shift_ms: int, with_options: str) -> s
     return _create(name, lines, with_options)
 
 
-def _scan_options(
-    source: EventSource,
-    bootstrap_servers: str,
-    parallelism: int,
-    end_offsets: Mapping[int, int] | None,
-) -> dict[str, str]:
-    values = {
+def _scan_options(source: EventSource, bootstrap_servers: str, parallelism: int) -> dict[str, str]:
+    return {
         "connector": "kafka",
         "topic": validated_topic(source),
         "properties.bootstrap.servers": bootstrap_servers,
@@ -78,13 +94,28 @@ def _scan_options(
         "scan.parallelism": str(parallelism),
         "format": "avro",
     }
+
+
+def _end_options(
+    source: EventSource, shift_ms: int, end_offsets: Mapping[int, int] | None
+) -> dict[str, str]:
+    """Options of a live scan, or of one that stops.
+
+    Scans that stop are not aligned: Flink 2.3 pauses partitions that are read to their end, and
+    fails.
+    """
     if end_offsets is None:
-        return values | {"properties.fetch.max.wait.ms": str(_FETCH_WAIT_MS)}
+        return {
+            "properties.fetch.max.wait.ms": str(_FETCH_WAIT_MS),
+            "scan.watermark.alignment.group": source.name,
+            "scan.watermark.alignment.max-drift": f"{shift_ms + _ALIGNMENT_MS} ms",
+            "scan.watermark.alignment.update-interval": f"{_ALIGNMENT_UPDATE_MS} ms",
+        }
     ends = ";".join(
         f"partition:{partition},offset:{offset}"
         for partition, offset in sorted(end_offsets.items())
     )
-    return values | {
+    return {
         "scan.bounded.mode": "specific-offsets",
         "scan.bounded.specific-offsets": ends,
     }
@@ -126,11 +157,11 @@ def history_sink(view: FeatureView, directory: Path) -> str:
 
 
 def _row_columns(view: FeatureView) -> list[str]:
-    keys = [(key.name, SQL_TYPES[type(key.type)], False) for key in view.join_keys]
-    features = [(item.name, SQL_TYPES[type(item.type)], item.nullable) for item in view.features]
+    keys = [(key.name, sql_type(key.type), False) for key in view.join_keys]
+    features = [(item.name, sql_type(item.type), item.nullable) for item in view.features]
     return [
-        f"  {quoted(name)} {sql_type}" + ("" if nullable else " NOT NULL")
-        for name, sql_type, nullable in (*keys, (WINDOW_END_MS, "BIGINT", False), *features)
+        f"  {quoted(name)} {type_}" + ("" if nullable else " NOT NULL")
+        for name, type_, nullable in (*keys, (WINDOW_END_MS, "BIGINT", False), *features)
     ]
 
 

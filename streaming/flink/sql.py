@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from features.errors import SamestreamError
-from features.fields import Bool, FieldType, Float64, Int64, String, TimestampMs
+from features.fields import Bool, Decimal, FieldType, Float64, Int64, String, TimestampMs
 
-SQL_TYPES: dict[type[FieldType], str] = {
+_SQL_TYPES: dict[type[FieldType], str] = {
     Int64: "BIGINT",
     Float64: "DOUBLE",
     String: "STRING",
@@ -19,6 +19,13 @@ _MAX_DAYS = 999
 
 class IntervalError(SamestreamError, ValueError):
     """A duration that a Flink interval cannot hold."""
+
+
+def sql_type(type_: FieldType) -> str:
+    """Return Flink's name of a column type."""
+    if isinstance(type_, Decimal):
+        return f"DECIMAL({type_.precision}, {type_.scale})"
+    return _SQL_TYPES[type(type_)]
 
 
 def quoted(name: str) -> str:

@@ -10,6 +10,7 @@ PROGRESS = "all__progress"
 
 MOVE_TIME = "move__time"
 MOVE_TIME_MS = "move__time_ms"
+MOVE_SIGN = "move__sign"
 SLICE_TIME = "slice__time"
 WINDOW_END_MS = "window_end_ms"
 
@@ -32,6 +33,21 @@ def moves_view(view: FeatureView) -> str:
 def slices_view(view: FeatureView) -> str:
     """The moves of one entity within one slide, merged."""
     return f"{view.name}__slices"
+
+
+def distinct_view(view: FeatureView, value: str) -> str:
+    """Slices in which a value of a column of moves is new for an entity or leaves it for good."""
+    return f"{view.name}__{value}"
+
+
+def parts_view(view: FeatureView) -> str:
+    """Slices of moves and of distinct values, several for one entity and slide."""
+    return f"{view.name}__parts"
+
+
+def all_slices_view(view: FeatureView) -> str:
+    """Slices of moves and of distinct values, merged."""
+    return f"{view.name}__all_slices"
 
 
 def changes_view(view: FeatureView) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from features.examples import payments
 from features.examples.flights import DEFINITIONS
 from features.view import FeatureView
 from streaming.flink.ddl import feature_sink, history_sink, progress_sink, scan_tables
@@ -50,7 +51,8 @@ def history(view: FeatureView) -> str:
 
 
 TEXTS = {name: job(DEFINITIONS.view(name)) for name in VIEWS} | {
-    "backfill": history(DEFINITIONS.view("origin_boardings_4h"))
+    "card_1h": job(payments.DEFINITIONS.view("card_1h")),
+    "backfill": history(DEFINITIONS.view("origin_boardings_4h")),
 }
 
 

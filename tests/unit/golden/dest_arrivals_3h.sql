@@ -23,7 +23,10 @@ CREATE TEMPORARY TABLE `arrivals__enter` (
   'scan.topic-partition-discovery.interval' = '0',
   'scan.parallelism' = '2',
   'format' = 'avro',
-  'properties.fetch.max.wait.ms' = '10'
+  'properties.fetch.max.wait.ms' = '10',
+  'scan.watermark.alignment.group' = 'arrivals',
+  'scan.watermark.alignment.max-drift' = '86400000 ms',
+  'scan.watermark.alignment.update-interval' = '100 ms'
 );
 
 CREATE TEMPORARY TABLE `arrivals__leave_10800000` (
@@ -51,47 +54,50 @@ CREATE TEMPORARY TABLE `arrivals__leave_10800000` (
   'scan.topic-partition-discovery.interval' = '0',
   'scan.parallelism' = '2',
   'format' = 'avro',
-  'properties.fetch.max.wait.ms' = '10'
+  'properties.fetch.max.wait.ms' = '10',
+  'scan.watermark.alignment.group' = 'arrivals',
+  'scan.watermark.alignment.max-drift' = '97200000 ms',
+  'scan.watermark.alignment.update-interval' = '100 ms'
 );
 
 CREATE TEMPORARY VIEW `dest_arrivals_3h__moves` AS
 SELECT `dest`, `move__time`, `move__time_ms`,
-  CAST(1 AS BIGINT) AS `rows__count`,
-  COALESCE(`arr_delay`, 0) AS `arr_delay__sum`,
-  CAST(CASE WHEN `arr_delay` IS NULL THEN 0 ELSE 1 END AS BIGINT) AS `arr_delay__count`,
-  CAST(CASE WHEN `late` THEN 1 ELSE 0 END AS BIGINT) AS `late__sum`
+  CAST(1 AS BIGINT) AS `all__rows`,
+  COALESCE((CAST(`arr_delay` AS BIGINT)), CAST(0 AS BIGINT)) AS `arr_delay__units`,
+  CASE WHEN `arr_delay` IS NOT NULL THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END AS `arr_delay__values`,
+  COALESCE((CAST(CASE WHEN `late` THEN 1 WHEN NOT `late` THEN 0 END AS BIGINT)), CAST(0 AS BIGINT)) AS `late__units`
 FROM `arrivals__enter`
 WHERE (`event_id` IS NOT NULL AND `dest` IS NOT NULL) OR `event_id` IS NULL
 UNION ALL
 SELECT `dest`, `move__time`, `move__time_ms`,
-  CAST(-1 AS BIGINT) AS `rows__count`,
-  -COALESCE(`arr_delay`, 0) AS `arr_delay__sum`,
-  CAST(CASE WHEN `arr_delay` IS NULL THEN 0 ELSE -1 END AS BIGINT) AS `arr_delay__count`,
-  CAST(CASE WHEN `late` THEN -1 ELSE 0 END AS BIGINT) AS `late__sum`
+  CAST(-1 AS BIGINT) AS `all__rows`,
+  COALESCE(-(CAST(`arr_delay` AS BIGINT)), CAST(0 AS BIGINT)) AS `arr_delay__units`,
+  CASE WHEN `arr_delay` IS NOT NULL THEN CAST(-1 AS BIGINT) ELSE CAST(0 AS BIGINT) END AS `arr_delay__values`,
+  COALESCE(-(CAST(CASE WHEN `late` THEN 1 WHEN NOT `late` THEN 0 END AS BIGINT)), CAST(0 AS BIGINT)) AS `late__units`
 FROM `arrivals__leave_10800000`
 WHERE `event_id` IS NOT NULL AND `dest` IS NOT NULL;
 
 CREATE TEMPORARY VIEW `dest_arrivals_3h__slices` AS
 SELECT `dest`, `window_time` AS `slice__time`,
   MAX(`move__time_ms`) - MOD(MAX(`move__time_ms`), 300000) + 300000 AS `window_end_ms`,
-  SUM(`rows__count`) AS `rows__count`,
-  SUM(`arr_delay__sum`) AS `arr_delay__sum`,
-  SUM(`arr_delay__count`) AS `arr_delay__count`,
-  SUM(`late__sum`) AS `late__sum`
+  SUM(`all__rows`) AS `all__rows`,
+  SUM(`arr_delay__units`) AS `arr_delay__units`,
+  SUM(`arr_delay__values`) AS `arr_delay__values`,
+  SUM(`late__units`) AS `late__units`
 FROM TABLE(TUMBLE(TABLE `dest_arrivals_3h__moves`, DESCRIPTOR(`move__time`), INTERVAL '0 00:05:00.000' DAY(3) TO SECOND(3)))
 GROUP BY `window_start`, `window_end`, `window_time`, `dest`;
 
 CREATE TEMPORARY VIEW `dest_arrivals_3h__changes` AS
 SELECT `dest`, `slice__time`, `window_end_ms`,
-  `rows__count` AS `dest_arrivals_3h_count`,
-  CASE WHEN `arr_delay__count` > 0 THEN CAST(`arr_delay__sum` AS DOUBLE) / CAST(`arr_delay__count` AS DOUBLE) END AS `dest_arrivals_3h_arr_delay_mean`,
-  `late__sum` AS `dest_arrivals_3h_late_sum`
+  `all__rows` AS `dest_arrivals_3h_count`,
+  CASE WHEN `arr_delay__values` > 0 THEN CAST(`arr_delay__units` AS DOUBLE) / CAST(`arr_delay__values` AS DOUBLE) END AS `dest_arrivals_3h_arr_delay_mean`,
+  `late__units` AS `dest_arrivals_3h_late_sum`
 FROM (
   SELECT `dest`, `slice__time`, `window_end_ms`,
-    SUM(`rows__count`) OVER w AS `rows__count`,
-    SUM(`arr_delay__sum`) OVER w AS `arr_delay__sum`,
-    SUM(`arr_delay__count`) OVER w AS `arr_delay__count`,
-    SUM(`late__sum`) OVER w AS `late__sum`
+    SUM(`all__rows`) OVER w AS `all__rows`,
+    SUM(`arr_delay__units`) OVER w AS `arr_delay__units`,
+    SUM(`arr_delay__values`) OVER w AS `arr_delay__values`,
+    SUM(`late__units`) OVER w AS `late__units`
   FROM `dest_arrivals_3h__slices`
   WINDOW w AS (
     PARTITION BY `dest` ORDER BY `slice__time`
@@ -107,7 +113,7 @@ CREATE TEMPORARY TABLE `dest_arrivals_3h__rows` (
   `dest_arrivals_3h_late_sum` BIGINT NOT NULL
 ) WITH (
   'connector' = 'kafka',
-  'topic' = 'features.dest_arrivals_3h.42689447b1d7',
+  'topic' = 'features.dest_arrivals_3h.339df82b63f9',
   'properties.bootstrap.servers' = 'kafka:9092',
   'properties.linger.ms' = '0',
   'properties.allow.auto.create.topics' = 'false',
@@ -139,7 +145,7 @@ CREATE TEMPORARY TABLE `all__progress` (
 );
 
 SELECT CAST('dest_arrivals_3h' AS STRING) AS `view`,
-  CAST('42689447b1d7' AS STRING) AS `fingerprint`,
+  CAST('339df82b63f9' AS STRING) AS `fingerprint`,
   MAX(`window_end_ms`) AS `window_end_ms`,
   COUNT(*) FILTER (WHERE `dest` IS NOT NULL) AS `row_count`
 FROM TABLE(TUMBLE(TABLE `dest_arrivals_3h__changes`, DESCRIPTOR(`slice__time`), INTERVAL '0 00:05:00.000' DAY(3) TO SECOND(3)))

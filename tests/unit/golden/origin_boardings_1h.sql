@@ -23,7 +23,10 @@ CREATE TEMPORARY TABLE `boardings__enter` (
   'scan.topic-partition-discovery.interval' = '0',
   'scan.parallelism' = '2',
   'format' = 'avro',
-  'properties.fetch.max.wait.ms' = '10'
+  'properties.fetch.max.wait.ms' = '10',
+  'scan.watermark.alignment.group' = 'boardings',
+  'scan.watermark.alignment.max-drift' = '86400000 ms',
+  'scan.watermark.alignment.update-interval' = '100 ms'
 );
 
 CREATE TEMPORARY TABLE `boardings__leave_3600000` (
@@ -51,33 +54,36 @@ CREATE TEMPORARY TABLE `boardings__leave_3600000` (
   'scan.topic-partition-discovery.interval' = '0',
   'scan.parallelism' = '2',
   'format' = 'avro',
-  'properties.fetch.max.wait.ms' = '10'
+  'properties.fetch.max.wait.ms' = '10',
+  'scan.watermark.alignment.group' = 'boardings',
+  'scan.watermark.alignment.max-drift' = '90000000 ms',
+  'scan.watermark.alignment.update-interval' = '100 ms'
 );
 
 CREATE TEMPORARY VIEW `origin_boardings_1h__moves` AS
 SELECT `origin`, `move__time`, `move__time_ms`,
-  CAST(1 AS BIGINT) AS `rows__count`
+  CAST(1 AS BIGINT) AS `all__rows`
 FROM `boardings__enter`
 WHERE (`event_id` IS NOT NULL AND `origin` IS NOT NULL) OR `event_id` IS NULL
 UNION ALL
 SELECT `origin`, `move__time`, `move__time_ms`,
-  CAST(-1 AS BIGINT) AS `rows__count`
+  CAST(-1 AS BIGINT) AS `all__rows`
 FROM `boardings__leave_3600000`
 WHERE `event_id` IS NOT NULL AND `origin` IS NOT NULL;
 
 CREATE TEMPORARY VIEW `origin_boardings_1h__slices` AS
 SELECT `origin`, `window_time` AS `slice__time`,
   MAX(`move__time_ms`) - MOD(MAX(`move__time_ms`), 300000) + 300000 AS `window_end_ms`,
-  SUM(`rows__count`) AS `rows__count`
+  SUM(`all__rows`) AS `all__rows`
 FROM TABLE(TUMBLE(TABLE `origin_boardings_1h__moves`, DESCRIPTOR(`move__time`), INTERVAL '0 00:05:00.000' DAY(3) TO SECOND(3)))
 GROUP BY `window_start`, `window_end`, `window_time`, `origin`;
 
 CREATE TEMPORARY VIEW `origin_boardings_1h__changes` AS
 SELECT `origin`, `slice__time`, `window_end_ms`,
-  `rows__count` AS `origin_boardings_1h_count`
+  `all__rows` AS `origin_boardings_1h_count`
 FROM (
   SELECT `origin`, `slice__time`, `window_end_ms`,
-    SUM(`rows__count`) OVER w AS `rows__count`
+    SUM(`all__rows`) OVER w AS `all__rows`
   FROM `origin_boardings_1h__slices`
   WINDOW w AS (
     PARTITION BY `origin` ORDER BY `slice__time`
@@ -91,7 +97,7 @@ CREATE TEMPORARY TABLE `origin_boardings_1h__rows` (
   `origin_boardings_1h_count` BIGINT NOT NULL
 ) WITH (
   'connector' = 'kafka',
-  'topic' = 'features.origin_boardings_1h.04182ba9e7b4',
+  'topic' = 'features.origin_boardings_1h.74a47e46d233',
   'properties.bootstrap.servers' = 'kafka:9092',
   'properties.linger.ms' = '0',
   'properties.allow.auto.create.topics' = 'false',
@@ -123,7 +129,7 @@ CREATE TEMPORARY TABLE `all__progress` (
 );
 
 SELECT CAST('origin_boardings_1h' AS STRING) AS `view`,
-  CAST('04182ba9e7b4' AS STRING) AS `fingerprint`,
+  CAST('74a47e46d233' AS STRING) AS `fingerprint`,
   MAX(`window_end_ms`) AS `window_end_ms`,
   COUNT(*) FILTER (WHERE `origin` IS NOT NULL) AS `row_count`
 FROM TABLE(TUMBLE(TABLE `origin_boardings_1h__changes`, DESCRIPTOR(`slice__time`), INTERVAL '0 00:05:00.000' DAY(3) TO SECOND(3)))

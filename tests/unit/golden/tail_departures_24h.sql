@@ -24,7 +24,10 @@ CREATE TEMPORARY TABLE `departures__enter` (
   'scan.topic-partition-discovery.interval' = '0',
   'scan.parallelism' = '2',
   'format' = 'avro',
-  'properties.fetch.max.wait.ms' = '10'
+  'properties.fetch.max.wait.ms' = '10',
+  'scan.watermark.alignment.group' = 'departures',
+  'scan.watermark.alignment.max-drift' = '86400000 ms',
+  'scan.watermark.alignment.update-interval' = '100 ms'
 );
 
 CREATE TEMPORARY TABLE `departures__leave_86400000` (
@@ -53,19 +56,22 @@ CREATE TEMPORARY TABLE `departures__leave_86400000` (
   'scan.topic-partition-discovery.interval' = '0',
   'scan.parallelism' = '2',
   'format' = 'avro',
-  'properties.fetch.max.wait.ms' = '10'
+  'properties.fetch.max.wait.ms' = '10',
+  'scan.watermark.alignment.group' = 'departures',
+  'scan.watermark.alignment.max-drift' = '172800000 ms',
+  'scan.watermark.alignment.update-interval' = '100 ms'
 );
 
 CREATE TEMPORARY VIEW `tail_departures_24h__moves` AS
 SELECT `tailnum`, `move__time`, `move__time_ms`,
-  CAST(1 AS BIGINT) AS `rows__count`,
+  CAST(1 AS BIGINT) AS `all__rows`,
   CAST(`event_time_ms` + 1000000000000000 AS STRING) || `event_id` || U&'\0001' || CAST(`dep_delay` AS STRING) AS `dep_delay__newest`,
   CAST(`event_time_ms` + 1000000000000000 AS STRING) || `event_id` || U&'\0001' || CAST(`event_time_ms` AS STRING) AS `event_time__newest`
 FROM `departures__enter`
 WHERE (`event_id` IS NOT NULL AND `tailnum` IS NOT NULL) OR `event_id` IS NULL
 UNION ALL
 SELECT `tailnum`, `move__time`, `move__time_ms`,
-  CAST(-1 AS BIGINT) AS `rows__count`,
+  CAST(-1 AS BIGINT) AS `all__rows`,
   CAST(NULL AS STRING) AS `dep_delay__newest`,
   CAST(NULL AS STRING) AS `event_time__newest`
 FROM `departures__leave_86400000`
@@ -74,7 +80,7 @@ WHERE `event_id` IS NOT NULL AND `tailnum` IS NOT NULL;
 CREATE TEMPORARY VIEW `tail_departures_24h__slices` AS
 SELECT `tailnum`, `window_time` AS `slice__time`,
   MAX(`move__time_ms`) - MOD(MAX(`move__time_ms`), 900000) + 900000 AS `window_end_ms`,
-  SUM(`rows__count`) AS `rows__count`,
+  SUM(`all__rows`) AS `all__rows`,
   MAX(`dep_delay__newest`) AS `dep_delay__newest`,
   MAX(`event_time__newest`) AS `event_time__newest`
 FROM TABLE(TUMBLE(TABLE `tail_departures_24h__moves`, DESCRIPTOR(`move__time`), INTERVAL '0 00:15:00.000' DAY(3) TO SECOND(3)))
@@ -82,12 +88,12 @@ GROUP BY `window_start`, `window_end`, `window_time`, `tailnum`;
 
 CREATE TEMPORARY VIEW `tail_departures_24h__changes` AS
 SELECT `tailnum`, `slice__time`, `window_end_ms`,
-  `rows__count` AS `tail_departures_24h_count`,
+  `all__rows` AS `tail_departures_24h_count`,
   CASE WHEN CAST(SUBSTRING(`dep_delay__newest` FROM 1 FOR 16) AS BIGINT) - 1000000000000000 >= `window_end_ms` - 86400000 THEN CAST(SUBSTRING(`dep_delay__newest` FROM POSITION(U&'\0001' IN `dep_delay__newest`) + 1) AS BIGINT) END AS `tail_departures_24h_dep_delay_last`,
   CASE WHEN CAST(SUBSTRING(`event_time__newest` FROM 1 FOR 16) AS BIGINT) - 1000000000000000 >= `window_end_ms` - 86400000 THEN CAST(SUBSTRING(`event_time__newest` FROM POSITION(U&'\0001' IN `event_time__newest`) + 1) AS BIGINT) END AS `tail_departures_24h_event_time_last`
 FROM (
   SELECT `tailnum`, `slice__time`, `window_end_ms`,
-    SUM(`rows__count`) OVER w AS `rows__count`,
+    SUM(`all__rows`) OVER w AS `all__rows`,
     MAX(`dep_delay__newest`) OVER w AS `dep_delay__newest`,
     MAX(`event_time__newest`) OVER w AS `event_time__newest`
   FROM `tail_departures_24h__slices`
@@ -105,7 +111,7 @@ CREATE TEMPORARY TABLE `tail_departures_24h__rows` (
   `tail_departures_24h_event_time_last` BIGINT
 ) WITH (
   'connector' = 'kafka',
-  'topic' = 'features.tail_departures_24h.437d17df3499',
+  'topic' = 'features.tail_departures_24h.105cbb66ccb7',
   'properties.bootstrap.servers' = 'kafka:9092',
   'properties.linger.ms' = '0',
   'properties.allow.auto.create.topics' = 'false',
@@ -137,7 +143,7 @@ CREATE TEMPORARY TABLE `all__progress` (
 );
 
 SELECT CAST('tail_departures_24h' AS STRING) AS `view`,
-  CAST('437d17df3499' AS STRING) AS `fingerprint`,
+  CAST('105cbb66ccb7' AS STRING) AS `fingerprint`,
   MAX(`window_end_ms`) AS `window_end_ms`,
   COUNT(*) FILTER (WHERE `tailnum` IS NOT NULL) AS `row_count`
 FROM TABLE(TUMBLE(TABLE `tail_departures_24h__changes`, DESCRIPTOR(`slice__time`), INTERVAL '0 00:15:00.000' DAY(3) TO SECOND(3)))
