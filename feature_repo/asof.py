@@ -8,6 +8,7 @@ from typing import Any
 
 import ibis
 import pandas as pd
+import pyarrow as pa
 from feast.data_source import DataSource
 from feast.feature_view import FeatureView
 from feast.infra.offline_stores.duckdb import (
@@ -78,12 +79,14 @@ class AsofDuckDBOfflineStore(DuckDBOfflineStore):
         on_demand = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
         timestamp = infer_event_timestamp_from_entity_df(dict(entity_df.dtypes))
         times = pd.to_datetime(entity_df[timestamp], utc=True)
-        result = ibis.memtable(entity_df.assign(**{timestamp: times}))
+        # Not the frame itself: ibis fails on a column of decimals with a null.
+        rows = pa.Table.from_pandas(entity_df.assign(**{timestamp: times}), preserve_index=False)
+        result = ibis.memtable(rows)
         result = result.mutate(**{timestamp: result[timestamp].cast(_UTC)})
         for position, view in enumerate(feature_views):
             names = _requested(view, feature_refs, full_feature_names=full_feature_names)
-            rows = _read_data_source(_source(view), str(config.repo_path))
-            result = _join(result, timestamp, view, rows, names, prefix=f"__{position}_")
+            known = _read_data_source(_source(view), str(config.repo_path))
+            result = _join(result, timestamp, view, known, names, prefix=f"__{position}_")
         return IbisRetrievalJob(
             result,
             on_demand,

@@ -6,20 +6,27 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.fields import Bool, FieldType, Float64, Int64, String, TimestampMs
+from features.fields import Bool, Decimal, FieldType, Float64, Int64, String, TimestampMs
 from features.fingerprint import view_fingerprint
 from features.view import FeatureView
 
 EVENT_TIMESTAMP = "event_timestamp"
 ROWS_FILE = "rows.parquet"
 
-_ARROW_TYPES: dict[type[FieldType], "pa.DataType[Any]"] = {
+_SIMPLE_TYPES: dict[type[FieldType], "pa.DataType[Any]"] = {
     Int64: pa.int64(),
     TimestampMs: pa.int64(),
     Float64: pa.float64(),
     Bool: pa.bool_(),
     String: pa.string(),
 }
+
+
+def arrow_type(field_type: FieldType) -> "pa.DataType[Any]":
+    """Arrow type of the values of a column."""
+    if isinstance(field_type, Decimal):
+        return pa.decimal128(field_type.precision, field_type.scale)
+    return _SIMPLE_TYPES[type(field_type)]
 
 
 def view_id(view: FeatureView) -> str:
@@ -42,14 +49,11 @@ def offline_schema(view: FeatureView) -> pa.Schema:
     instant = pa.timestamp("us", tz="UTC")
     return pa.schema(
         [
-            *(
-                pa.field(key.name, _ARROW_TYPES[type(key.type)], nullable=False)
-                for key in view.join_keys
-            ),
+            *(pa.field(key.name, arrow_type(key.type), nullable=False) for key in view.join_keys),
             pa.field(EVENT_TIMESTAMP, instant, nullable=False),
             pa.field("window_end", instant, nullable=False),
             *(
-                pa.field(item.name, _ARROW_TYPES[type(item.type)], nullable=item.nullable)
+                pa.field(item.name, arrow_type(item.type), nullable=item.nullable)
                 for item in view.features
             ),
         ]

@@ -7,7 +7,6 @@ from typing import Any
 from feast.infra.key_encoding_utils import serialize_entity_key
 from feast.infra.online_stores.helpers import _mmh3
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-from feast.protos.feast.types.Value_pb2 import Value
 
 from feature_repo.feast_types import STORED_TYPES
 from feature_repo.offline import view_id
@@ -66,9 +65,9 @@ class ViewLayout:
         self._ring_prefix = project.ring_prefix(self.id)
         self._project = project.project.encode()
         self._names = [key.name for key in view.join_keys]
-        self._protos = [STORED_TYPES[type(key.type)].proto for key in view.join_keys]
+        self._keys = [STORED_TYPES[type(key.type)] for key in view.join_keys]
         self._features = [
-            (feature.name, STORED_TYPES[type(feature.type)].proto) for feature in view.features
+            (feature.name, STORED_TYPES[type(feature.type)]) for feature in view.features
         ]
         self.entity = lru_cache(_CACHED_ENTITIES)(self._entity)
         self.hash_fields: list[str | bytes] = [
@@ -88,14 +87,12 @@ class ViewLayout:
         """Values of `hash_fields` for a row."""
         known_at_ms = row["window_end_ms"] + self.view.source.lateness_ms
         values = [encode_timestamp(known_at_ms)]
-        for name, proto in self._features:
-            value = row[name]
-            message = Value() if value is None else Value(**{proto: value})
-            values.append(message.SerializeToString())
+        for name, stored in self._features:
+            values.append(stored.message(row[name]).SerializeToString())
         return values
 
     def _entity(self, keys: tuple[Any, ...]) -> bytes:
-        values = [Value(**{proto: key}) for proto, key in zip(self._protos, keys, strict=True)]
+        values = [stored.message(key) for stored, key in zip(self._keys, keys, strict=True)]
         message = EntityKey(join_keys=self._names, entity_values=values)
         encoded: bytes = serialize_entity_key(message, ENTITY_KEY_VERSION)
         return encoded

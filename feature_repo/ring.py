@@ -4,7 +4,7 @@ A ring is the newest window end, then rows in order of their window ends:
 
     ring  := newest window end (int64) row*
     row   := length in bytes (uint32) window end (int64) number* text*
-    number:= float64, NaN for null
+    number:= float64, NaN for null; the nearest one to an integer or a decimal
     text  := length in bytes (uint32, NO_TEXT for null) UTF-8
 
 All little endian. A new ring begins with the origin, a row without values at ORIGIN_MS. As long as

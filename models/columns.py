@@ -1,5 +1,6 @@
 """Columns: what vectors are built from, one array of shape (n,) for each name."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,11 @@ def column_types(service: FeatureService) -> dict[str, type[FieldType]]:
 
 
 def as_column(field_type: type[FieldType], values: Iterable[Any]) -> Any:  # noqa: ANN401
-    """Array of one column: text as objects with None for null, the rest float64 with NaN."""
+    """Array of one column: text as objects with None for null, the rest float64 with NaN.
+
+    Integers beyond 53 bits and decimals become the nearest double, as in the online store. Null is
+    None, NaN, NaT or `pd.NA`.
+    """
     if issubclass(field_type, String):
         listed = list(values)
         column = np.empty(len(listed), dtype=object)
@@ -29,7 +34,11 @@ def as_column(field_type: type[FieldType], values: Iterable[Any]) -> Any:  # noq
         return column
     if isinstance(values, pd.Series):
         return values.to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    return np.array([math.nan if _is_null(value) else value for value in values], dtype=np.float64)
+
+
+def _is_null(value: object) -> bool:
+    return value is None or value is pd.NA or value is pd.NaT
 
 
 def columns_of_frame(service: FeatureService, frame: pd.DataFrame) -> Columns:

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from features.fields import Bool, FieldType, Float64, Int64, String, TimestampMs
+from features.fields import Bool, Decimal, FieldType, Float64, Int64, String, TimestampMs
 from features.service import FeatureService
 from features.source import EVENT_ID, EVENT_TIME_MS
 from models.errors import TrainingError
@@ -17,6 +17,7 @@ _PANDAS_TYPES: dict[type[FieldType], str] = {
     Int64: "Int64",
     TimestampMs: "Int64",
     Float64: "float64",
+    Decimal: "object",
     String: "object",
     Bool: "boolean",
 }

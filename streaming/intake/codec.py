@@ -63,6 +63,8 @@ class EventCodec:
             msg = f"got the columns {sorted(values)}; allowed are {sorted(self._nulls)}"
             raise UndecodableError(msg)
         event: dict[str, Any] = {**self._nulls, **values}
+        # Before encoding: one that Avro cannot hold is as invalid as one that is out of range.
+        self._validator.check_decimals(event)
         try:
             content = self._avro.encode(event)
         except (TypeError, ValueError, AttributeError, OverflowError) as error:

@@ -1,11 +1,12 @@
 """Whether the values of an event are allowed."""
 
+import decimal
 import math
 import re
 from typing import Any
 
-from features.errors import SamestreamError
-from features.fields import Float64, Int64
+from features.errors import DefinitionError, SamestreamError
+from features.fields import Decimal, Float64, Int64
 from features.source import EVENT_ID, EVENT_TIME_MS, EventSource
 
 # The engine separates packed values by U+0001.
@@ -27,6 +28,11 @@ class EventValidator:
             for field in source.fields
             if isinstance(field.type, Int64)
         ]
+        self._decimals = [
+            (field.name, field.type, field.type.range_units)
+            for field in source.fields
+            if isinstance(field.type, Decimal)
+        ]
         self._doubles = [field.name for field in source.fields if isinstance(field.type, Float64)]
 
     def is_heartbeat(self, event: dict[str, Any]) -> bool:
@@ -47,9 +53,22 @@ class EventValidator:
         for name, minimum, maximum in self._ranges:
             if event[name] is not None and not minimum <= event[name] <= maximum:
                 raise _refused(event, name, f"{minimum} to {maximum}")
+        self.check_decimals(event)
         for name in self._doubles:
             if event[name] is not None and not math.isfinite(event[name]):
                 raise _refused(event, name, "a finite number")
+
+    def check_decimals(self, event: dict[str, Any]) -> None:
+        """Raise `InvalidEventError` for the first decimal out of range or with too many digits."""
+        for name, type_, allowed in self._decimals:
+            value = event[name]
+            if isinstance(value, decimal.Decimal) and not _fits(type_, value, allowed):
+                smallest, largest = map(type_.from_units, allowed)
+                raise _refused(
+                    event,
+                    name,
+                    f"{smallest} to {largest}, with at most {type_.scale} digits after the point",
+                )
 
     def positive_zeros(self, event: dict[str, Any]) -> bool:
         """Turn -0.0 into 0.0 in place; return whether there was one."""
@@ -58,6 +77,14 @@ class EventValidator:
         ]
         event.update(dict.fromkeys(found, 0.0))
         return bool(found)
+
+
+def _fits(type_: Decimal, value: decimal.Decimal, allowed_units: tuple[int, int]) -> bool:
+    smallest, largest = allowed_units
+    try:
+        return smallest <= type_.units(value) <= largest
+    except DefinitionError:
+        return False
 
 
 def _refused(event: dict[str, Any], name: str, allowed: str) -> InvalidEventError:

@@ -7,6 +7,7 @@ import fastavro
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 from features.errors import SamestreamError
+from streaming.kafka.decimals import DecimalFields
 from streaming.kafka.schemas import Schema
 
 _MARKER = b"\xc3\x01"
@@ -26,17 +27,22 @@ class AvroCodec:
     """Encodes and decodes records of one schema."""
 
     def __init__(self, schema: Schema) -> None:
-        self._schema = fastavro.parse_schema(schema)
+        self._decimals = DecimalFields(schema)
+        self._schema = fastavro.parse_schema(self._decimals.plain_schema)
         self._header = _MARKER + schema_fingerprint(schema)
 
     def encode(self, record: dict[str, Any]) -> bytes:
-        """Return the bare Avro encoding."""
-        out = io.BytesIO()
-        fastavro.schemaless_writer(out, self._schema, record)
-        return out.getvalue()
+        """Return the bare Avro encoding.
+
+        Raises:
+            DecimalError: a value that is not a `decimal.Decimal` which fits its field.
+        """
+        return self._encode_plain(self._decimals.to_plain(record))
 
     def decode(self, bare: bytes) -> dict[str, Any]:
         """Return the record of a bare Avro encoding.
+
+        A decimal may have more digits than its field; to refuse it is up to validation.
 
         Raises:
             UndecodableError: encoding the result again would not give these bytes; so nothing is
@@ -44,8 +50,8 @@ class AvroCodec:
         """
         try:
             decoded: Any = fastavro.schemaless_reader(io.BytesIO(bare), self._schema, None)
-            record: dict[str, Any] = decoded
-            canonical = self.encode(record)
+            canonical = self._encode_plain(decoded)
+            record = self._decimals.restore(decoded)
         except Exception as error:
             # Arbitrary bytes: fastavro does not promise which errors they can cause.
             msg = f"not a record of the schema: {type(error).__name__} {error}"
@@ -57,6 +63,11 @@ class AvroCodec:
             )
             raise UndecodableError(msg)
         return record
+
+    def _encode_plain(self, plain: dict[str, Any]) -> bytes:
+        out = io.BytesIO()
+        fastavro.schemaless_writer(out, self._schema, plain)
+        return out.getvalue()
 
     def encode_single_object(self, record: dict[str, Any]) -> bytes:
         """Return the Avro single-object encoding: `C3 01`, schema fingerprint, bare encoding."""

@@ -7,6 +7,7 @@ from typing import Any
 import fastavro
 
 from streaming.kafka.avro import UndecodableError
+from streaming.kafka.decimals import DecimalFields
 from streaming.kafka.schemas import Schema
 
 
@@ -15,7 +16,8 @@ class RowDecoder:
 
     def __init__(self, schema: Schema) -> None:
         self._name = schema["name"]
-        self._schema = fastavro.parse_schema(schema)
+        self._decimals = DecimalFields(schema)
+        self._schema = fastavro.parse_schema(self._decimals.plain_schema)
 
     def decode(self, values: Sequence[bytes]) -> list[dict[str, Any]]:
         """Decode records, in order.
@@ -24,12 +26,14 @@ class RowDecoder:
             UndecodableError: a record takes more or fewer bytes than its schema says.
         """
         read, schema = fastavro.schemaless_reader, self._schema
+        restore = self._decimals.restore
         stream = io.BytesIO(b"".join(values))
-        rows: list[Any] = []
+        rows: list[dict[str, Any]] = []
         end = 0
         try:
             for value in values:
-                rows.append(read(stream, schema, None))
+                row: Any = read(stream, schema, None)
+                rows.append(restore(row))
                 end += len(value)
                 if stream.tell() != end:
                     break

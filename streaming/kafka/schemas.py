@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from features.fields import Bool, FieldType, Float64, Int64, String, TimestampMs
+from features.fields import Bool, Decimal, FieldType, Float64, Int64, String, TimestampMs
 from features.source import EVENT_ID, EVENT_TIME_MS, EventSource
 from features.view import FeatureView
 
@@ -10,13 +10,25 @@ NAMESPACE = "samestream"
 
 Schema = dict[str, Any]
 
-_AVRO_TYPES: dict[type[FieldType], str] = {
+_SIMPLE_TYPES: dict[type[FieldType], str] = {
     Int64: "long",
     Float64: "double",
     String: "string",
     Bool: "boolean",
     TimestampMs: "long",
 }
+
+
+def avro_type(field_type: FieldType) -> str | Schema:
+    """Avro type of the values of a column; decimals are as Flink's Avro format has them."""
+    if isinstance(field_type, Decimal):
+        return {
+            "type": "bytes",
+            "logicalType": "decimal",
+            "precision": field_type.precision,
+            "scale": field_type.scale,
+        }
+    return _SIMPLE_TYPES[type(field_type)]
 
 
 def event_schema(source: EventSource) -> Schema:
@@ -26,7 +38,7 @@ def event_schema(source: EventSource) -> Schema:
         [
             _nullable(EVENT_ID, "string"),
             {"name": EVENT_TIME_MS, "type": "long"},
-            *(_nullable(field.name, _AVRO_TYPES[type(field.type)]) for field in source.fields),
+            *(_nullable(field.name, avro_type(field.type)) for field in source.fields),
         ],
     )
 
@@ -36,12 +48,12 @@ def feature_row_schema(view: FeatureView) -> Schema:
     return _record(
         f"{view.name}_row",
         [
-            *({"name": key.name, "type": _AVRO_TYPES[type(key.type)]} for key in view.join_keys),
+            *({"name": key.name, "type": avro_type(key.type)} for key in view.join_keys),
             {"name": "window_end_ms", "type": "long"},
             *(
-                _nullable(feature.name, _AVRO_TYPES[type(feature.type)])
+                _nullable(feature.name, avro_type(feature.type))
                 if feature.nullable
-                else {"name": feature.name, "type": _AVRO_TYPES[type(feature.type)]}
+                else {"name": feature.name, "type": avro_type(feature.type)}
                 for feature in view.features
             ),
         ],
@@ -106,5 +118,5 @@ def _record(name: str, fields: list[Schema]) -> Schema:
     return {"type": "record", "name": name, "namespace": NAMESPACE, "fields": fields}
 
 
-def _nullable(name: str, avro_type: str) -> Schema:
-    return {"name": name, "type": ["null", avro_type], "default": None}
+def _nullable(name: str, type_: str | Schema) -> Schema:
+    return {"name": name, "type": ["null", type_], "default": None}

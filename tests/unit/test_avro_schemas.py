@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from features.examples.flights import DEFINITIONS
+from features.fields import Decimal, FieldType
 from streaming.kafka.schemas import (
     Schema,
+    avro_type,
     event_schema,
     feature_row_schema,
     prediction_schema,
@@ -24,6 +26,20 @@ SCHEMAS: dict[str, Schema] = {
     "progress": progress_schema(),
     "prediction": prediction_schema(),
 }
+
+
+def test_every_type_of_the_language_has_an_avro_type() -> None:
+    for kind in FieldType.__subclasses__():
+        assert avro_type(kind(precision=1) if kind is Decimal else kind())
+
+
+def test_a_decimal_is_what_flink_takes_for_one() -> None:
+    assert avro_type(Decimal(precision=38, scale=6)) == {
+        "type": "bytes",
+        "logicalType": "decimal",
+        "precision": 38,
+        "scale": 6,
+    }
 
 
 @pytest.mark.parametrize("name", SCHEMAS)

@@ -1,5 +1,6 @@
 """Our definitions as Feast objects, and Feast's configuration."""
 
+from decimal import Decimal as Number
 from pathlib import Path
 
 import feast
@@ -108,8 +109,23 @@ def test_a_registry_of_other_definitions_is_refused() -> None:
         (pd.Series([True, False]), [1.0, 0.0]),
         (pd.Series([True, None], dtype=object), [1.0, np.nan]),
         (pd.Series([None, None], dtype=object), [np.nan, np.nan]),
+        (pd.Series([Number("0.1"), None], dtype=object), [0.1, np.nan]),
+        (pd.Series([Number("9" * 38), Number("NaN")], dtype=object), [1e38, np.nan]),
+        (pd.Series([2**63 - 1, None], dtype="Int64"), [2.0**63, np.nan]),
+        (pd.Series([2**53 + 1, -(2**53) - 3]), [2.0**53, -(2.0**53) - 4]),
     ],
-    ids=["int", "nullable int", "float", "bool", "bool with null", "all null"],
+    ids=[
+        "int",
+        "nullable int",
+        "float",
+        "bool",
+        "bool with null",
+        "all null",
+        "decimal",
+        "long decimal",
+        "long nullable int",
+        "long int",
+    ],
 )
 def test_numbers_reach_functions_as_float64(column: "pd.Series[object]", expected: object) -> None:
     array = as_array(column, text=False)

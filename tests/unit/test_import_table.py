@@ -14,7 +14,7 @@ LAYERS = ("features", "feature_repo", "models", "streaming")
 
 # The places that may import a library; everyone else asks them.
 OWNERS = {
-    "duckdb": ("feature_repo", "streaming/audit"),
+    "duckdb": ("feature_repo", "streaming/audit", "streaming/intake/history_files.py"),
     "fastavro": ("streaming/kafka",),
     "feast": ("feature_repo",),
     "ibis": ("feature_repo",),

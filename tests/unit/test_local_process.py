@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from streaming.local.interrupts import interrupts_deferred
+from streaming.local.interrupts import interrupted_once, interrupts_deferred
 from streaming.local.process import ChildFailedError, ChildProcess
 from streaming.local.process_group import ProcessGroup, resident_bytes, stop_groups
 from streaming.local.waiting import WaitTimeoutError, wait_until
@@ -214,6 +214,27 @@ def test_an_interrupt_waits_for_the_end_of_the_block() -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted_step()
     assert steps == ["rest of the block"]
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_only_the_first_signal_interrupts(first: signal.Signals) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    steps: list[str] = []
+
+    def interrupted_twice() -> None:
+        with interrupted_once():
+            try:
+                signal.raise_signal(first)
+                steps.append("not reached")
+            finally:
+                signal.raise_signal(signal.SIGTERM)
+                signal.raise_signal(signal.SIGINT)
+                steps.append("clean-up")
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_twice()
+    assert steps == ["clean-up"]
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def test_the_guardian_stops_everything_when_its_owner_is_killed(tmp_path: Path) -> None:

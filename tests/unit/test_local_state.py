@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +23,7 @@ from streaming.local.preflight import (
     require_supported_platform,
 )
 from streaming.local.process import ChildProcess
-from streaming.local.stack import EmbeddedStack, StackRunningError
+from streaming.local.stack import EmbeddedStack, StackInterruptedError, StackRunningError
 from streaming.local.state import StateDirectory, StateInUseError
 from streaming.local.wheels import MissingWheelError, import_wheel
 
@@ -109,7 +111,9 @@ def test_a_missing_wheel_is_told_in_one_line() -> None:
         import_wheel("no_such_wheel.part")
 
 
-def test_a_detached_stack_is_not_started_twice(state: StateDirectory) -> None:
+@pytest.fixture
+def child(state: StateDirectory) -> Iterator[ChildProcess]:
+    """A running process, recorded in the locked state directory."""
     state.acquire()
     child = ChildProcess(
         command=["sleep", "600"],
@@ -117,16 +121,37 @@ def test_a_detached_stack_is_not_started_twice(state: StateDirectory) -> None:
         pid_path=state.pid_path("valkey"),
     )
     child.start()
+    yield child
+    child.stop(timeout=timedelta(0))
+
+
+def test_a_detached_stack_is_not_started_twice(state: StateDirectory, child: ChildProcess) -> None:
     EmbeddedStack(state).detach()
-    try:
-        with pytest.raises(StackRunningError, match="`samestream down`"):
-            EmbeddedStack(StateDirectory(state.root)).start()
-        stranger = EmbeddedStack(StateDirectory(state.root))
-        assert [(s.name, s.pid, s.alive) for s in stranger.status()] == [
-            ("valkey", child.pid, True)
-        ]
-        stranger.stop()
-        assert not child.alive()
-        assert stranger.status() == []
-    finally:
-        child.stop(timeout=timedelta(0))
+    again = EmbeddedStack(StateDirectory(state.root))
+    with pytest.raises(StackRunningError, match="`samestream down`"), again.stopped_on_failure():
+        again.start()
+    stranger = EmbeddedStack(StateDirectory(state.root))
+    assert [(s.name, s.pid, s.alive) for s in stranger.status()] == [("valkey", child.pid, True)]
+    stranger.stop()
+    assert not child.alive()
+    assert stranger.status() == []
+
+
+def test_a_failure_stops_everything_and_stays_what_it_is(
+    state: StateDirectory, child: ChildProcess
+) -> None:
+    assert child.alive()
+    with pytest.raises(ZeroDivisionError), EmbeddedStack(state).stopped_on_failure():
+        divmod(1, 0)
+    assert not child.alive()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_stops_everything_and_is_told_in_one_line(
+    state: StateDirectory, child: ChildProcess, number: signal.Signals
+) -> None:
+    stack = EmbeddedStack(state)
+    with pytest.raises(StackInterruptedError) as caught, stack.stopped_on_failure():
+        signal.raise_signal(number)
+    assert str(caught.value) == "interrupted; everything that was started is stopped"
+    assert not child.alive()

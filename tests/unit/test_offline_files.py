@@ -8,7 +8,7 @@ import pytest
 
 from feature_repo.offline import offline_path, offline_schema
 from features.examples.flights import DEFINITIONS
-from streaming.flink.offline_files import publish
+from streaming.flink.offline_files import OfflineDirectoryError, publish, working_directory
 
 VIEW = DEFINITIONS.view("origin_boardings_1h")
 
@@ -31,10 +31,10 @@ def published(offline: Path) -> list[dict[str, object]]:
 
 def test_rows_are_replaced_not_stacked(tmp_path: Path) -> None:
     write_part(tmp_path / "one" / VIEW.name, 0, [1, 2])
-    assert publish(VIEW, tmp_path / "one" / VIEW.name, tmp_path / "offline") == 2
+    assert publish([VIEW], tmp_path / "one", tmp_path / "offline") == {VIEW.name: 2}
     write_part(tmp_path / "two" / VIEW.name, 0, [3])
     write_part(tmp_path / "two" / VIEW.name, 1, [4])
-    assert publish(VIEW, tmp_path / "two" / VIEW.name, tmp_path / "offline") == 2
+    assert publish([VIEW], tmp_path / "two", tmp_path / "offline") == {VIEW.name: 2}
 
     rows = published(tmp_path / "offline")
     assert [row["origin_boardings_1h_count"] for row in rows] == [3, 4]
@@ -43,18 +43,57 @@ def test_rows_are_replaced_not_stacked(tmp_path: Path) -> None:
 
 
 def test_no_rows_are_an_empty_file(tmp_path: Path) -> None:
-    assert publish(VIEW, tmp_path / "none" / VIEW.name, tmp_path / "offline") == 0
+    assert publish([VIEW], tmp_path / "none", tmp_path / "offline") == {VIEW.name: 0}
     assert published(tmp_path / "offline") == []
     assert len(list(offline_path(tmp_path / "offline", VIEW).iterdir())) == 1
 
 
 def test_a_damaged_part_leaves_the_former_rows(tmp_path: Path) -> None:
     write_part(tmp_path / "one" / VIEW.name, 0, [1])
-    publish(VIEW, tmp_path / "one" / VIEW.name, tmp_path / "offline")
+    publish([VIEW], tmp_path / "one", tmp_path / "offline")
     write_part(tmp_path / "two" / VIEW.name, 0, [2])
     (tmp_path / "two" / VIEW.name / "part-x-0-1").write_bytes(b"half")
 
     with pytest.raises(pa.ArrowInvalid):
-        publish(VIEW, tmp_path / "two" / VIEW.name, tmp_path / "offline")
+        publish([VIEW], tmp_path / "two", tmp_path / "offline")
 
     assert [row["origin_boardings_1h_count"] for row in published(tmp_path / "offline")] == [1]
+
+
+def test_no_view_is_replaced_before_all_are_ready(tmp_path: Path) -> None:
+    other = DEFINITIONS.view("origin_boardings_4h")
+    write_part(tmp_path / "one" / VIEW.name, 0, [1])
+    publish([VIEW], tmp_path / "one", tmp_path / "offline")
+    write_part(tmp_path / "two" / VIEW.name, 0, [2])
+    (tmp_path / "two" / other.name).mkdir()
+    (tmp_path / "two" / other.name / "part-x-0-0").write_bytes(b"half")
+
+    with pytest.raises(pa.ArrowInvalid):
+        publish([VIEW, other], tmp_path / "two", tmp_path / "offline")
+
+    assert [row["origin_boardings_1h_count"] for row in published(tmp_path / "offline")] == [1]
+
+
+def test_a_working_directory_is_hidden_and_goes_with_what_killed_backfills_left(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".backfill-killed" / "view").mkdir(parents=True)
+    (tmp_path / "view").mkdir()
+    with working_directory(tmp_path) as directory:
+        assert directory.parent == tmp_path
+        assert [path.name for path in tmp_path.glob("[!.]*")] == ["view"]
+        assert not (tmp_path / ".backfill-killed").exists()
+        # A JVM may write a little longer than its backfill.
+        (tmp_path / ".backfill-killed").mkdir()
+    assert [path.name for path in tmp_path.iterdir()] == ["view"]
+
+
+def test_only_one_backfill_writes_to_an_offline_store(tmp_path: Path) -> None:
+    with (
+        working_directory(tmp_path),
+        pytest.raises(OfflineDirectoryError, match="another backfill is writing to it"),
+        working_directory(tmp_path),
+    ):
+        pass
+    with working_directory(tmp_path):
+        pass

@@ -1,6 +1,7 @@
 """The keys and values of the online store are those of Feast, byte for byte."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal as Number
 from typing import Any
 
 import pytest
@@ -8,11 +9,22 @@ from feast.infra.online_stores.helpers import _mmh3, _redis_key
 from feast.infra.online_stores.redis import Timestamp
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
+from feast.type_map import feast_value_type_to_python_type, python_values_to_proto_values
 
+from feature_repo.feast_types import STORED_TYPES
 from feature_repo.online_layout import ProjectLayout, ViewLayout, encode_timestamp
 from features.aggregation import Count, Last, Mean
 from features.entity import Entity
-from features.fields import Bool, Field, Int64, String
+from features.fields import (
+    Bool,
+    Decimal,
+    Field,
+    FieldType,
+    Float64,
+    Int64,
+    String,
+    TimestampMs,
+)
 from features.source import EventSource
 from features.view import FeatureView
 from features.window import SlidingWindow
@@ -84,3 +96,30 @@ def test_values_are_feasts_and_null_is_empty() -> None:
         _mmh3("stop_line:stop_line_event_time_last"): Value(int64_val=9_999).SerializeToString(),
     }
     assert Value(int64_val=0).SerializeToString() != b""
+
+
+@pytest.mark.parametrize(
+    ("field_type", "value"),
+    [
+        (Int64(), 2**63 - 1),
+        (Int64(), -(2**63)),
+        (TimestampMs(), 0),
+        (Float64(), 5e-324),
+        (Float64(), -0.0),
+        (Bool(), False),
+        (String(), "\x00e\u0301\U0001f6eb"),
+        (Decimal(precision=38), Number("9" * 38)),
+        (Decimal(precision=38, scale=38), Number("-0." + "0" * 37 + "1")),
+        (Decimal(precision=9, scale=2), Number("1.50")),
+    ],
+)
+def test_a_value_of_any_type_is_what_feast_writes_and_reads(
+    field_type: FieldType, value: Any
+) -> None:
+    stored = STORED_TYPES[type(field_type)]
+    message = stored.message(value)
+
+    assert [message] == python_values_to_proto_values([value], stored.feast.to_value_type())
+    restored = feast_value_type_to_python_type(message)
+    assert type(restored) is type(value)
+    assert (restored, str(restored)) == (value, str(value))

@@ -3,11 +3,12 @@
 import ast
 
 from features.examples.flights import DEFINITIONS
+from streaming.describe.window_picture import window_picture
 from tests.readme import README, run_snippet, snippet
 
 
 def test_the_unit_test_of_a_view_passes() -> None:
-    run_snippet(snippet("Add a feature in five lines", 1))
+    run_snippet(snippet("Test a feature"))
 
 
 def test_the_new_feature_is_a_view_with_the_names_that_are_promised() -> None:
@@ -24,3 +25,9 @@ def test_the_new_feature_is_a_view_with_the_names_that_are_promised() -> None:
     assert view not in DEFINITIONS.views
     for feature in view.features:
         assert f"`{feature.name}`" in text
+
+
+def test_the_window_is_the_one_that_explain_draws() -> None:
+    view = DEFINITIONS.view("origin_departures_3h")
+    picture = window_picture(view.window, view.source.lateness)
+    assert "\n".join(f"    {line}".rstrip() for line in picture.splitlines()) in README.read_text()

@@ -1,5 +1,6 @@
 """Packed rings: what is packed is found as of any instant."""
 
+from decimal import Decimal as Number
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,13 @@ from hypothesis import strategies as st
 
 from feature_repo.ring import HEADER, RingCodec
 from features.aggregation import Feature
-from features.fields import Bool, Float64, Int64, String
+from features.fields import Bool, Decimal, Float64, Int64, String
 
 SLIDE_MS = 10
 COUNT = Feature(name="count", type=Int64(), nullable=False)
 MEAN = Feature(name="mean", type=Float64(), nullable=True)
 FLAG = Feature(name="flag", type=Bool(), nullable=True)
+SUM = Feature(name="sum", type=Decimal(precision=38, scale=19), nullable=False)
 PLACE = Feature(name="place", type=String(), nullable=True)
 NOTE = Feature(name="note", type=String(), nullable=True)
 
@@ -100,6 +102,33 @@ def test_whole_numbers_are_exact_within_53_bits() -> None:
     rows = look_up(NUMBERS, [ring(NUMBERS, [numbers(10, 2**53 - 1)])], (0, 10))
 
     assert int(rows.columns["count"][0]) == 2**53 - 1
+
+
+@pytest.mark.parametrize("count", [2**63 - 1, -(2**63), 2**53 + 1, 2**53 + 3, 2**62 + 2**9 + 1])
+def test_larger_whole_numbers_are_the_nearest_double(count: int) -> None:
+    rows = look_up(NUMBERS, [ring(NUMBERS, [numbers(10, count)])], (0, 10))
+
+    assert rows.columns["count"].tobytes() == np.float64(float(count)).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0.1000000000000000000", 0.1),
+        ("-0.0000000000000000001", -1e-19),
+        ("9" * 19 + "." + "9" * 19, 1e19),
+        ("1.0000000000000001111", 1.0000000000000002),
+        ("1.0000000000000001110", 1.0),
+        ("9007199254740993.0000000000000000000", 2.0**53),
+        ("9007199254740993.0000000000000000001", 2.0**53 + 2),
+    ],
+)
+def test_a_decimal_is_the_nearest_double(text: str, expected: float) -> None:
+    codec = RingCodec((SUM,), SLIDE_MS)
+
+    rows = look_up(codec, [ring(codec, [{"window_end_ms": 10, "sum": Number(text)}])], (0, 10))
+
+    assert rows.columns["sum"].tobytes() == np.float64(expected).tobytes()
 
 
 @given(data=st.data())

@@ -1,10 +1,13 @@
+from collections.abc import Callable, Iterable
+from decimal import Decimal as Number
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from models.columns import columns_of_frame, columns_of_requests
+from features.fields import Decimal, FieldType, Int64
+from models.columns import as_column, columns_of_frame, columns_of_requests
 from models.dataset import entity_rows
 from models.errors import VectorError
 from models.narrowing import narrowed
@@ -128,3 +131,35 @@ def test_entity_rows_are_the_labelled_requests() -> None:
     assert rows["label"].tolist() == [False, True]
     assert rows["event_timestamp"].dtype == pd.DatetimeTZDtype("us", "UTC")
     assert rows["event_timestamp"][0] == pd.Timestamp("2013-10-01", tz="UTC")
+
+
+def _objects(values: list[Any]) -> "pd.Series[Any]":
+    return pd.Series(values, dtype=object)
+
+
+@pytest.mark.parametrize("container", [list, iter, _objects])
+@pytest.mark.parametrize(
+    ("field_type", "values", "expected"),
+    [
+        (Int64, [2**63 - 1, -(2**63), 2**53 + 1, None], [2.0**63, -(2.0**63), 2.0**53, np.nan]),
+        (Decimal, [Number("0.1"), Number("9" * 38), Number("-1E-38")], [0.1, 1e38, -1e-38]),
+        (Decimal, [None, float("nan"), pd.NA, pd.NaT, Number("NaN")], [np.nan] * 5),
+    ],
+)
+def test_numbers_become_the_nearest_double_and_every_null_nan(
+    container: Callable[[list[Any]], Iterable[Any]],
+    field_type: type[FieldType],
+    values: list[Any],
+    expected: list[float],
+) -> None:
+    column = as_column(field_type, container(values))
+
+    assert column.tobytes() == np.array(expected).tobytes()
+
+
+def test_pandas_makes_the_same_doubles_of_integers_with_nulls() -> None:
+    integers = [2**63 - 1, -(2**63), 2**53 + 1, 2**53 + 3, 2**62 + 2**9 + 1, None]
+    expected = as_column(Int64, integers).tobytes()
+
+    assert as_column(Int64, pd.Series(integers, dtype="Int64")).tobytes() == expected
+    assert as_column(Int64, pd.Series(integers, dtype="float64")).tobytes() == expected
