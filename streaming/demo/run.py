@@ -11,7 +11,7 @@ from streaming.audit.command import show_report
 from streaming.audit.latency import boundary_to_complete, event_to_prediction, percentiles
 from streaming.console import Bar, Console
 from streaming.demo.memory import MemoryWatch
-from streaming.demo.plan import DemoPlan, flights_plan
+from streaming.demo.plan import DemoPlan, demo_settings, flights_plan
 from streaming.demo.system import DemoSystem, Progress
 from streaming.intake.gate import Outcome
 from streaming.local.jars import ensure_jars
@@ -34,10 +34,10 @@ def run_demo(*, state_dir: Path, whole_year: bool, speed: float, keep: bool) -> 
     """
     console = Console()
     plan = flights_plan(whole_year=whole_year, speed=speed)
-    settings = Settings(state_dir=state_dir.absolute())
+    settings = demo_settings(state_dir, whole_year=whole_year)
     stack = EmbeddedStack(StateDirectory(settings.state_dir), settings.jar_cache)
     began = time.monotonic()
-    try:
+    with stack.stopped_on_failure():
         with console.step("Start Kafka and Valkey (embedded, on 127.0.0.1)"):
             stack.reset()
             with console.bar() as bar:
@@ -45,25 +45,22 @@ def run_demo(*, state_dir: Path, whole_year: bool, speed: float, keep: bool) -> 
                 stack.start(bar.downloaded)
             console.say(f"   Kafka {stack.bootstrap_servers}, Valkey {stack.redis_address}")
         with MemoryWatch(stack) as memory:
-            _run_steps(console, settings, stack, plan, keep=keep)
+            demo = _run_steps(console, settings, stack, plan)
         console.say()
         by_name = sorted(memory.at_peak.items(), key=lambda item: -item[1])
         parts = ", ".join(f"{name} {used / _GIB:.2f}" for name, used in by_name if used)
         console.say(f"Resident memory at its peak: {memory.peak_bytes / _GIB:.2f} GiB ({parts})")
         console.say(f"Total time: {time.monotonic() - began:.0f} s")
-    except BaseException:
-        stack.stop()
-        raise
-    if keep:
-        stack.detach()
-    else:
-        stack.stop()
-    _say_what_next(console, settings.state_dir, keep=keep)
+        if keep:
+            demo.leave_running()
+        else:
+            stack.stop()
+    _say_what_next(console, settings, keep=keep)
 
 
 def _run_steps(
-    console: Console, settings: Settings, stack: EmbeddedStack, plan: DemoPlan, *, keep: bool
-) -> None:
+    console: Console, settings: Settings, stack: EmbeddedStack, plan: DemoPlan
+) -> DemoSystem:
     with console.step("Create topics and Avro schemas, apply the Feast repository"):
         demo = DemoSystem(settings, stack, plan)
         definitions = demo.definitions
@@ -131,8 +128,7 @@ def _run_steps(
             f"{refused}, Flink dropped {dropped}; the state is kept in {settings.state_dir}"
         )
         raise NotProvenError(msg)
-    if keep:
-        demo.start_processes()
+    return demo
 
 
 def _replay(console: Console, demo: DemoSystem, history: FlightsHistory) -> int:
@@ -141,7 +137,7 @@ def _replay(console: Console, demo: DemoSystem, history: FlightsHistory) -> int:
     requests = sum(1 for _ in history.events(source, start_ms=begin, end_ms=end))
     with console.bar() as bar:
         report = demo.replay(history, begin, end, _shown(bar, "event time"))
-    demo.wait_scored(requests)
+    demo.wait_scored()
     console.say(
         f"   {report.events:,} events and {report.heartbeats:,} heartbeats in "
         f"{report.seconds:.0f} s, {requests:,} of them requests; "
@@ -175,13 +171,15 @@ def _shown(bar: Bar, what: str) -> Progress:
     return lambda done, total: bar.update(done, total, what)
 
 
-def _say_what_next(console: Console, state_dir: Path, *, keep: bool) -> None:
-    where = os.path.relpath(state_dir)
+def _say_what_next(console: Console, settings: Settings, *, keep: bool) -> None:
     console.say()
     if not keep:
         console.say("Everything is stopped. `samestream demo --keep` leaves it running.")
         return
+    where = f"--state {os.path.relpath(settings.state_dir)}"
+    heap_mb = settings.flink_heap_mb
+    needed = "" if heap_mb == Settings().flink_heap_mb else f"SAMESTREAM_FLINK_HEAP_MB={heap_mb} "
     console.say("It keeps running. Next:")
-    console.say(f"   samestream status --state {where}")
-    console.say(f"   samestream verify departure_delay --state {where}")
-    console.say(f"   samestream down --state {where}")
+    console.say(f"   samestream status {where}")
+    console.say(f"   {needed}samestream verify departure_delay {where}")
+    console.say(f"   samestream down {where}")

@@ -3,7 +3,9 @@
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from feature_repo.online_store import connect
@@ -12,18 +14,22 @@ from feature_repo.rendering import PROJECT
 from features.definitions import Definitions
 from features.examples.flights.history import FlightsHistory
 from features.source import EVENT_TIME_MS
-from streaming.audit.served import read_served
 from streaming.demo.plan import DemoPlan
 from streaming.flink.rest import dropped_late_records, live_rest_url
-from streaming.intake.counters import intake_counters
+from streaming.intake.counters import intake_counters, intake_group
 from streaming.intake.gate import Outcome
 from streaming.intake.importer import ImportReport, import_history
 from streaming.intake.replayer import ReplayReport, replay
+from streaming.kafka.admin import Admin
+from streaming.kafka.backlog import has_caught_up
+from streaming.kafka.reader import RangeReader
+from streaming.kafka.topics import raw_topic, validated_topic
 from streaming.local.deployment import deploy
 from streaming.local.process import ChildProcess
 from streaming.local.stack import EmbeddedStack
 from streaming.local.system import connected, environment, start_processes
 from streaming.local.waiting import wait_until
+from streaming.scoring.process import scorer_group
 from streaming.settings import Settings
 
 _SHOWN_EVERY = 2_000
@@ -92,6 +98,11 @@ class DemoSystem:
             self._supervisor.stop(timeout=_STOP_TIMEOUT)
             self._supervisor = None
 
+    def leave_running(self) -> None:
+        """Start the processes again and leave everything running without this process."""
+        self.start_processes()
+        self.stack.detach()
+
     def wait_complete(self, progress: Progress) -> None:
         """Wait until every view is complete at the end of history."""
         begin, end = self.plan.ms["history_from"], self.plan.ms["replay_from"]
@@ -122,14 +133,20 @@ class DemoSystem:
             progress=lambda time_ms: progress(time_ms - start_ms, end_ms - start_ms),
         )
 
-    def wait_scored(self, requests: int) -> None:
-        """Wait until intake and the scorer have processed so many requests in all."""
-
-        def is_scored() -> bool:
-            served = read_served(self.settings.bootstrap_servers, self.service)
-            return len(served.requests) >= requests and not served.pending
-
-        wait_until(is_scored, timeout=_SCORED_TIMEOUT, what="all requests to be scored")
+    def wait_scored(self) -> None:
+        """Wait until intake and the scorer have processed every request that was published."""
+        request, servers = self.service.request, self.settings.bootstrap_servers
+        readers = (
+            (intake_group(request), raw_topic(request)),
+            (scorer_group(self.service), validated_topic(request)),
+        )
+        with Admin(servers) as admin, closing(RangeReader(servers)) as reader:
+            for group, topic in readers:
+                wait_until(
+                    partial(has_caught_up, admin, reader, group, topic),
+                    timeout=_SCORED_TIMEOUT,
+                    what=f"{group} to reach the end of {topic}",
+                )
 
     def verify(self) -> dict[str, Any]:
         """Run `samestream verify`; returns its report."""

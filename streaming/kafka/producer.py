@@ -1,7 +1,6 @@
 """How a producer publishes events."""
 
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any, Self
 
 from kafka.errors import KafkaError
@@ -35,14 +34,9 @@ class EventProducer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, error_type: type[BaseException] | None, *error: object) -> None:
         try:
-            if error is None:
+            if error_type is None:
                 self.flush()
         finally:
             self.close()

@@ -34,7 +34,7 @@ def up(settings: Settings) -> None:
     """Start the stack and every process, and leave them running."""
     console = Console()
     stack = EmbeddedStack(StateDirectory(settings.state_dir), settings.jar_cache)
-    try:
+    with stack.stopped_on_failure():
         with console.step("Start Kafka and Valkey"), console.bar() as bar:
             stack.start(bar.downloaded)
         running = connected(settings, stack)
@@ -42,10 +42,7 @@ def up(settings: Settings) -> None:
             definitions = deploy(running)
         with console.step("Start intake, the live Flink job, ingest and the scorers"):
             start_processes(running, stack, definitions)
-    except BaseException:
-        stack.stop()
-        raise
-    stack.detach()
+        stack.detach()
     console.say()
     console.say(f"Kafka {stack.bootstrap_servers}, Valkey {stack.redis_address}")
     console.say(f"Feast configuration: {running.feature_store_yaml}")

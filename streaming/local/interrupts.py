@@ -1,4 +1,4 @@
-"""Steps that a Ctrl-C must not tear apart."""
+"""Ctrl-C and SIGTERM: what they interrupt, and the steps that they must not tear apart."""
 
 import signal
 import threading
@@ -7,6 +7,29 @@ from contextlib import contextmanager
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def interrupted_once() -> Iterator[None]:
+    """Let the first SIGINT or SIGTERM raise KeyboardInterrupt in the block, and no further one.
+
+    So whatever the block does when it is interrupted is done to its end. Call it from the main
+    thread.
+    """
+    interrupted = False
+
+    def interrupt(_signal_number: int, _frame: FrameType | None) -> None:
+        nonlocal interrupted
+        if not interrupted:
+            interrupted = True
+            raise KeyboardInterrupt
+
+    previous = [(number, signal.signal(number, interrupt)) for number in _SIGNALS]
+    try:
+        yield
+    finally:
+        for number, handler in previous:
+            signal.signal(number, handler)
 
 
 @contextmanager

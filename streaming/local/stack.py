@@ -1,25 +1,30 @@
 """The embedded stack: Kafka and Valkey over one state directory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from features.errors import SamestreamError
 from streaming.local.guardian import Guardian
+from streaming.local.interrupts import interrupted_once
 from streaming.local.jars import DEFAULT_JAR_CACHE, DownloadProgress, ensure_jars
 from streaming.local.kafka_server import KafkaServer
 from streaming.local.preflight import require_free_space, require_supported_platform
 from streaming.local.process_group import ProcessGroup, resident_bytes, stop_groups
 from streaming.local.shutdown import GUARDIAN, recorded_groups, stop_recorded
-from streaming.local.state import StateDirectory
+from streaming.local.state import StateDirectory, StateInUseError
 from streaming.local.valkey_server import ValkeyServer
 
 
 class StackRunningError(SamestreamError, RuntimeError):
     """The stack of a state directory already runs in the background."""
+
+
+class StackInterruptedError(SamestreamError, RuntimeError):
+    """A command was told to end before it was done."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +119,27 @@ class EmbeddedStack:
         finally:
             self.state.release()
 
+    @contextmanager
+    def stopped_on_failure(self) -> Iterator[None]:
+        """Stop every process when the block fails, or is interrupted by SIGINT or SIGTERM.
+
+        Raises:
+            StackInterruptedError: It was interrupted.
+        """
+        with interrupted_once():
+            try:
+                yield
+            except (StackRunningError, StateInUseError):
+                # What runs is another's, and goes on.
+                raise
+            except KeyboardInterrupt as error:
+                self.stop()
+                message = "interrupted; everything that was started is stopped"
+                raise StackInterruptedError(message) from error
+            except BaseException:
+                self.stop()
+                raise
+
     def detach(self) -> None:
         """Leave everything running without an owner."""
         self.state.detached_path.touch()
@@ -138,12 +164,7 @@ class EmbeddedStack:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Stop, also after an error."""
         self.stop()
 

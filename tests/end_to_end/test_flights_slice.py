@@ -24,8 +24,10 @@ from streaming.kafka.producer import EventProducer
 from streaming.kafka.topics import raw_topic
 from streaming.local.stack import EmbeddedStack
 from streaming.local.state import StateDirectory
+from streaming.local.system import process_specs
 from streaming.local.waiting import wait_until
 from streaming.settings import Settings
+from tests.command_line import running, samestream
 from tests.readme import run_snippet, snippet
 
 pytestmark = [
@@ -65,11 +67,11 @@ def system(tmp_path_factory: pytest.TempPathFactory, history: FlightsHistory) ->
         demo.start_processes()
         demo.train()
         demo.wait_complete(_no_progress)
-        untouched = _replay(demo, history, PLAN.replay_from, PLAN.replay_until)
-        demo.wait_scored(untouched)
+        _replay(demo, history, PLAN.replay_from, PLAN.replay_until)
+        demo.wait_scored()
         _tamper(demo)
-        asked = _replay(demo, history, TAMPERED_FROM, TAMPERED_UNTIL)
-        demo.wait_scored(untouched + asked)
+        _replay(demo, history, TAMPERED_FROM, TAMPERED_UNTIL)
+        demo.wait_scored()
         yield demo
         demo.stop_processes()
 
@@ -78,9 +80,8 @@ def _no_progress(done: float, total: float) -> None:
     assert 0 <= done <= 2 * total
 
 
-def _replay(demo: DemoSystem, history: FlightsHistory, start: datetime, end: datetime) -> int:
+def _replay(demo: DemoSystem, history: FlightsHistory, start: datetime, end: datetime) -> None:
     demo.replay(history, to_ms(start), to_ms(end), _no_progress)
-    return len(_requests(history, start, end))
 
 
 def _requests(history: FlightsHistory, start: datetime, end: datetime) -> list[dict[str, Any]]:
@@ -170,7 +171,7 @@ def test_a_service_reads_predictions(system: DemoSystem) -> None:
 
 
 def test_bad_events_are_kept_with_their_reason_and_good_ones_accepted(system: DemoSystem) -> None:
-    """Comes last: the events of today end the replay."""
+    """Comes after all that look at the replay: the events of today end it."""
     boardings = system.definitions.source("boardings")
     before = system.outcomes()["boardings"]
     event = {
@@ -204,3 +205,30 @@ def test_bad_events_are_kept_with_their_reason_and_good_ones_accepted(system: De
         timeout=timedelta(seconds=30),
         what="intake to judge three events",
     )
+
+
+def test_what_is_left_running_is_shown_and_stopped(system: DemoSystem) -> None:
+    """Comes last: nothing runs any more. It is how `samestream demo --keep` ends."""
+    stack = system.stack
+    system.stop_processes()
+    kept = {process.name for process in stack.status() if process.alive}
+    assert kept == {"kafka", "valkey"}
+
+    system.leave_running()
+    names = sorted(
+        {"supervisor", *kept, *(spec.name for spec in process_specs(system.definitions))}
+    )
+    wait_until(
+        lambda: [process.name for process in stack.status() if process.alive] == names,
+        timeout=timedelta(seconds=30),
+        what="every process to be started again",
+    )
+    shown = samestream("status", stack.state.root)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert running(shown) == names
+    assert [view.name for view in system.definitions.views if view.name not in shown.stdout] == []
+
+    stopped = samestream("down", stack.state.root)
+    assert stopped.returncode == 0
+    assert stack.status() == []
+    assert stack.state.kafka_data.exists()
