@@ -1,0 +1,1 @@
+"""What definitions say, for people: explained, and compared."""

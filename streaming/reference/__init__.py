@@ -1,0 +1,1 @@
+"""The flights year against the figures of an independent implementation."""
