@@ -1,6 +1,6 @@
 """The statements that the live job and a backfill have in common."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from pyflink.table import TableEnvironment
 
@@ -45,16 +45,36 @@ def create_views(
         views: the views of the job.
         end_offsets: where to stop, by source name and partition; without it the scans never end.
     """
-    views = tuple(views)
-    for source in sources_of(views):
-        sizes = {view.window.size_ms for view in views if view.source == source}
-        for statement in scan_tables(
+
+    def scans(source: EventSource, sizes_ms: tuple[int, ...]) -> tuple[str, ...]:
+        return scan_tables(
             source,
-            tuple(sorted(sizes)),
+            sizes_ms,
             bootstrap_servers=settings.bootstrap_servers,
             parallelism=min(settings.parallelism, settings.partitions),
             end_offsets=None if end_offsets is None else end_offsets[source.name],
-        ):
+        )
+
+    create_views_over(environment, views, scans)
+
+
+def create_views_over(
+    environment: TableEnvironment,
+    views: Iterable[FeatureView],
+    scans: Callable[[EventSource, tuple[int, ...]], Iterable[str]],
+) -> None:
+    """Create scans and the SELECT of every view.
+
+    Args:
+        environment: where to create them.
+        views: the views of the job.
+        scans: gives the statements that create the scans of a source, for its window sizes in
+            milliseconds.
+    """
+    views = tuple(views)
+    for source in sources_of(views):
+        sizes = {view.window.size_ms for view in views if view.source == source}
+        for statement in scans(source, tuple(sorted(sizes))):
             environment.execute_sql(statement)
     for view in views:
         for statement in view_statements(view):

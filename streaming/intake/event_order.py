@@ -19,12 +19,12 @@ def in_order(source: EventSource, events: Iterable[Event]) -> Iterator[Event]:
     Raises:
         EventOrderError: an event is before its predecessor.
     """
-    before = (0, "")
+    before: tuple[int, str] | None = None
     for event in events:
         position = (event.get(EVENT_TIME_MS), event.get(EVENT_ID))
         match position:
             case (int(time_ms), str(event_id)):
-                if (time_ms, event_id) < before:
+                if before is not None and (time_ms, event_id) < before:
                     msg = (
                         f"history of {source.name}: got {position} after {before}; allowed is "
                         "ascending order of (event_time_ms, event_id)"

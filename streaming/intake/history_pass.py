@@ -1,7 +1,7 @@
 """One pass over history: what importing it writes, in order, whatever is there already."""
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -37,7 +37,8 @@ class HistoryPass:
         source: whose history it is.
         slides_ms: slides of the views over the source.
         partitions: number of partitions of the log.
-        end_ms: end of the history, exclusive, milliseconds.
+        end_ms: end of the history, exclusive, milliseconds; None if more may belong to it, so that
+            no heartbeat closes it.
         now_ms: the wall clock, milliseconds.
     """
 
@@ -47,13 +48,15 @@ class HistoryPass:
         source: EventSource,
         slides_ms: Collection[int],
         partitions: int,
-        end_ms: int,
+        end_ms: int | None,
         now_ms: int,
     ) -> None:
         self._source = source
         self._end_ms = end_ms
         self._now_ms = now_ms
-        self._heartbeats = closing_heartbeats(slides_ms, source.lateness_ms, end_ms)
+        self._heartbeats = (
+            [] if end_ms is None else closing_heartbeats(slides_ms, source.lateness_ms, end_ms)
+        )
         self._log = validated_topic(source)
         self._rules = IntakeRules(source, "replay")
         self._states = [PartitionState(source.lateness_ms) for _ in range(partitions)]
@@ -74,20 +77,18 @@ class HistoryPass:
         Raises:
             EventOrderError: an event is before its predecessor, or not before the end.
         """
-        due = iter(self._heartbeats)
-        next_due = next(due)
+        due = deque(self._heartbeats)
         for offset, event in enumerate(in_order(self._source, events)):
             time_ms = event.get(EVENT_TIME_MS)
             if isinstance(time_ms, int):
-                if time_ms >= self._end_ms:
+                if self._end_ms is not None and time_ms >= self._end_ms:
                     msg = (
                         f"history of {self._source.name}: got event time {time_ms}; allowed is "
                         f"before its end {self._end_ms}"
                     )
                     raise EventOrderError(msg)
-                while next_due <= time_ms:
-                    yield from self._series(next_due)
-                    next_due = next(due)
+                while due and due[0] <= time_ms:
+                    yield from self._series(due.popleft())
             record = self._record(offset, event)
             state = self._states[record.partition]
             output = self._rules.judge_values(state, record, event, self._now_ms)
@@ -99,7 +100,7 @@ class HistoryPass:
             if offset % _FORGET_EVERY == 0:
                 for each in self._states:
                     each.commit()
-        for instant_ms in (next_due, *due):
+        for instant_ms in due:
             yield from self._series(instant_ms)
 
     def _series(self, instant_ms: int) -> Iterator[OutputRecord]:
@@ -108,7 +109,7 @@ class HistoryPass:
 
     def _record(self, offset: int, event: Event) -> _HistoryRecord:
         event_id = event.get(EVENT_ID)
-        key = None if event_id is None else str(event_id).encode()
+        key = None if event_id is None else str(event_id).encode(errors="surrogatepass")
         return _HistoryRecord(
             topic=f"{self._source.name}.history",
             partition=0 if key is None else key_partition(key, len(self._states)),

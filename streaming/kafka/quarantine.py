@@ -5,6 +5,7 @@ import json
 from streaming.kafka.record import OutputRecord, Record
 
 _PREFIX = "__connect.errors."
+_DETAIL = "exception.message"
 _LONGEST_DETAIL = 1_000
 
 
@@ -27,7 +28,7 @@ def quarantined(
         "offset": str(record.offset),
         "stage": stage,
         "reason": reason,
-        "exception.message": detail[:_LONGEST_DETAIL],
+        _DETAIL: detail[:_LONGEST_DETAIL],
         **({"nulls": json.dumps(nulls)} if nulls else {}),
     }
     return OutputRecord(
@@ -41,3 +42,8 @@ def quarantined(
         ),
         timestamp_ms=record.timestamp,
     )
+
+
+def reason_of(letter: OutputRecord) -> str:
+    """Return the detail that `quarantined` was given."""
+    return dict(letter.headers)[_PREFIX + _DETAIL].decode()
