@@ -53,9 +53,10 @@ def read_served(bootstrap_servers: str, service: FeatureService) -> Served:
     with Admin(bootstrap_servers) as admin:
         log_ends = admin.end_offsets(requests_topic, "read_committed")
         committed = admin.committed(scorer_group(service), requests_topic)
-        # After the scorer's offsets: whatever they cover was written before.
-        answer_ends = admin.end_offsets(predictions_topic(service), "read_committed")
-        dead_ends = admin.end_offsets(predictions_dead_topic(service), "read_committed")
+        # After the scorer's offsets: whatever they cover was written before, though a commit may
+        # be answered before its markers show.
+        answer_ends = admin.end_offsets(predictions_topic(service), "read_uncommitted")
+        dead_ends = admin.end_offsets(predictions_dead_topic(service), "read_uncommitted")
     ends = {p: committed[p].offset if p in committed else begin[p] for p in log_ends}
     reader = RangeReader(bootstrap_servers)
     try:

@@ -2,6 +2,7 @@
 
 import ast
 
+from features.examples import payments
 from features.examples.flights import DEFINITIONS
 from streaming.describe.window_picture import window_picture
 from tests.readme import README, run_snippet, snippet
@@ -25,6 +26,14 @@ def test_the_new_feature_is_a_view_with_the_names_that_are_promised() -> None:
     assert view not in DEFINITIONS.views
     for feature in view.features:
         assert f"`{feature.name}`" in text
+
+
+def test_the_filtered_aggregations_are_ones_of_payments() -> None:
+    shown = run_snippet(snippet("Add a feature in five lines", 1))
+    source = payments.DEFINITIONS.source("payments")
+    shown["BIG"].check(source)
+    for aggregation in shown["aggregations"]:
+        aggregation.result(source)
 
 
 def test_the_window_is_the_one_that_explain_draws() -> None:
