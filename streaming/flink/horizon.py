@@ -19,10 +19,14 @@ class HorizonError(SamestreamError, ValueError):
 
 
 def capture_end_offsets(bootstrap_servers: str, sources: Iterable[EventSource]) -> EndOffsets:
-    """Return the last stable offset of every partition of the sources, by source name."""
+    """Return the end of every partition of the sources as it is now, by source name.
+
+    It may lie within a transaction, for whose end a reader waits: Kafka answers a commit before
+    every partition shows it, so the last stable offset can miss what is committed already.
+    """
     with Admin(bootstrap_servers) as admin:
         return {
-            source.name: admin.end_offsets(validated_topic(source), "read_committed")
+            source.name: admin.end_offsets(validated_topic(source), "read_uncommitted")
             for source in sources
         }
 
