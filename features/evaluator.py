@@ -153,40 +153,15 @@ def _stddev(values: list[Any], type_: FieldType) -> float | None:
     return math.sqrt(float(variation)) / float(n * _units_in_one(type_))
 
 
-def _min(values: list[Any], type_: FieldType) -> Any:  # noqa: ANN401
-    del type_
-    return min(values, default=None)
-
-
-def _max(values: list[Any], type_: FieldType) -> Any:  # noqa: ANN401
-    del type_
-    return max(values, default=None)
-
-
-def _first(values: list[Any], type_: FieldType) -> Any:  # noqa: ANN401
-    del type_
-    return values[0] if values else None
-
-
-def _last(values: list[Any], type_: FieldType) -> Any:  # noqa: ANN401
-    del type_
-    return values[-1] if values else None
-
-
-def _count_distinct(values: list[Any], type_: FieldType) -> int:
-    del type_
-    return len(set(values))
-
-
 _OVER_VALUES: dict[type[Aggregation], Callable[[list[Any], FieldType], Any]] = {
     Sum: _sum,
     Mean: _mean,
     StdDev: _stddev,
-    Min: _min,
-    Max: _max,
-    First: _first,
-    Last: _last,
-    CountDistinct: _count_distinct,
+    Min: lambda values, _: min(values, default=None),
+    Max: lambda values, _: max(values, default=None),
+    First: lambda values, _: values[0] if values else None,
+    Last: lambda values, _: values[-1] if values else None,
+    CountDistinct: lambda values, _: len(set(values)),
 }
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {

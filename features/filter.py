@@ -48,6 +48,10 @@ class Condition:
         """Raise `DefinitionError` if the condition means nothing for a source."""
         raise NotImplementedError
 
+    def columns(self) -> frozenset[str]:
+        """Return the names of the columns that the condition reads."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class Comparison(Condition):
@@ -76,6 +80,9 @@ class Comparison(Condition):
             msg = f"{where}: got the literal {self.literal!r}; allowed is {wanted}"
             raise DefinitionError(msg)
 
+    def columns(self) -> frozenset[str]:
+        return frozenset({self.column})
+
 
 @dataclass(frozen=True)
 class IsNull(Condition):
@@ -85,6 +92,9 @@ class IsNull(Condition):
 
     def check(self, source: EventSource) -> None:
         source.column(self.column)
+
+    def columns(self) -> frozenset[str]:
+        return frozenset({self.column})
 
 
 @dataclass(frozen=True)
@@ -96,6 +106,9 @@ class And(Condition):
     def check(self, source: EventSource) -> None:
         _check_all("And", self.conditions, source)
 
+    def columns(self) -> frozenset[str]:
+        return _columns_of(self.conditions)
+
 
 @dataclass(frozen=True)
 class Or(Condition):
@@ -106,6 +119,9 @@ class Or(Condition):
     def check(self, source: EventSource) -> None:
         _check_all("Or", self.conditions, source)
 
+    def columns(self) -> frozenset[str]:
+        return _columns_of(self.conditions)
+
 
 @dataclass(frozen=True)
 class Not(Condition):
@@ -115,6 +131,9 @@ class Not(Condition):
 
     def check(self, source: EventSource) -> None:
         _check_all("Not", (self.condition,), source)
+
+    def columns(self) -> frozenset[str]:
+        return self.condition.columns()
 
 
 @dataclass(frozen=True)
@@ -141,6 +160,10 @@ def _check_all(what: str, conditions: tuple[Condition, ...], source: EventSource
             msg = f"{what}: got {condition!r}; allowed are conditions such as Comparison"
             raise DefinitionError(msg)
         condition.check(source)
+
+
+def _columns_of(conditions: tuple[Condition, ...]) -> frozenset[str]:
+    return frozenset().union(*(condition.columns() for condition in conditions))
 
 
 def _is_int64(type_: FieldType, literal: object) -> bool:

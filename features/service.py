@@ -111,6 +111,15 @@ class FeatureService:
                 raise DefinitionError(msg)
 
     @cached_property
+    def request_inputs(self) -> tuple[str, ...]:
+        """Names of the request fields that the features depend on, in the order of the source."""
+        read = set(self.features).union(
+            *(feature.inputs for feature in self.on_demand),
+            *(view.entity.join_keys for view in self.views),
+        )
+        return tuple(field.name for field in self.request.fields if field.name in read)
+
+    @cached_property
     def categories(self) -> tuple[str, ...]:
         """Names of the features that are text, in the order of the vector."""
         text = {field.name for field in self.request.fields if isinstance(field.type, String)}

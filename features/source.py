@@ -1,5 +1,6 @@
 """An event source: one stream of events, as producers publish it."""
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -12,6 +13,9 @@ EVENT_ID = "event_id"
 EVENT_TIME_MS = "event_time_ms"
 EVENT_TIME = Field(name="event_time", type=TimestampMs())
 
+# The engine separates packed values by U+0001.
+_CONTROL = re.compile("[\x00-\x1f]")
+
 _RESERVED = (
     EVENT_ID,
     EVENT_TIME_MS,
@@ -21,6 +25,13 @@ _RESERVED = (
     "event_timestamp",
     "label",
 )
+
+EVENT_ID_ALLOWED = "text, not empty, without characters below U+0020"
+
+
+def is_event_id(text: str) -> bool:
+    """Whether a text can be an event id, see `EVENT_ID_ALLOWED`."""
+    return bool(text) and not _CONTROL.search(text)
 
 
 @dataclass(frozen=True, kw_only=True)

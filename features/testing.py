@@ -12,8 +12,7 @@ A decimal is a `decimal.Decimal`; a timestamp is an aware datetime or millisecon
 in milliseconds, as from the stores.
 """
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,15 +20,19 @@ from typing import Any
 from features.errors import SamestreamError
 from features.evaluator import evaluate
 from features.fields import Decimal, Field, FieldType, Float64, Int64, TimestampMs
-from features.filter import LITERALS, And, Comparison, Condition, IsNull, Not, Or
+from features.filter import LITERALS
 from features.instant import from_ms, to_ms
-from features.source import EVENT_ID, EVENT_TIME, EVENT_TIME_MS, EventSource
+from features.source import (
+    EVENT_ID,
+    EVENT_ID_ALLOWED,
+    EVENT_TIME,
+    EVENT_TIME_MS,
+    EventSource,
+    is_event_id,
+)
 from features.view import FeatureView
 
 Event = Mapping[str, Any]
-
-# What intake refuses in an event id.
-_CONTROL = re.compile("[\x00-\x1f]")
 
 
 class SampleError(SamestreamError, ValueError):
@@ -116,12 +119,12 @@ def fields_read(view: FeatureView) -> frozenset[str]:
     return frozenset().union(
         view.entity.join_keys,
         *(item.columns() for item in view.aggregations),
-        *map(_columns, filters),
+        *(condition.columns() for condition in filters),
     )
 
 
 def sample_events(
-    source: EventSource, events: Iterable[Event], needed: frozenset[str]
+    source: EventSource, events: Iterable[Event], needed: Collection[str]
 ) -> list[dict[str, Any]]:
     """Check sample events of a source and complete them; see `sample_event`."""
     complete = [
@@ -141,7 +144,7 @@ def sample_events(
 
 
 def sample_event(
-    source: EventSource, event: Event, needed: frozenset[str], default_id: str
+    source: EventSource, event: Event, needed: Collection[str], default_id: str
 ) -> dict[str, Any]:
     """Check one sample event and complete it to what the evaluator takes.
 
@@ -161,11 +164,8 @@ def sample_event(
                 f"{EVENT_TIME_MS}, {', '.join(names)}"
             )
             raise SampleError(msg)
-    if not isinstance(event_id, str) or not event_id or _CONTROL.search(event_id):
-        msg = (
-            f"{where}: got {event_id!r}; allowed is text, not empty, without characters below "
-            "U+0020"
-        )
+    if not isinstance(event_id, str) or not is_event_id(event_id):
+        msg = f"{where}: got {event_id!r}; allowed is {EVENT_ID_ALLOWED}"
         raise SampleError(msg)
     complete = {EVENT_ID: event_id, EVENT_TIME_MS: _event_time_ms(where, event)}
     for field in source.fields:
@@ -223,15 +223,3 @@ def _range(type_: FieldType) -> tuple[Any, Any]:
             lowest, highest = type_.range_units
             return type_.from_units(lowest), type_.from_units(highest)
     return None, None
-
-
-def _columns(condition: Condition) -> frozenset[str]:
-    match condition:
-        case Comparison(column) | IsNull(column):
-            return frozenset({column})
-        case Not(inner):
-            return _columns(inner)
-        case And(conditions) | Or(conditions):
-            return frozenset().union(*map(_columns, conditions))
-    msg = f"condition: got {condition!r}; allowed are those of features.filter"
-    raise TypeError(msg)

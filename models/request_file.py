@@ -117,7 +117,7 @@ def _read(path: Path, text: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _check_columns(path: Path, service: FeatureService, columns: list[str]) -> None:
-    needed = _needed(service)
+    needed = service.request_inputs
     missing = [name for name in needed if name not in columns]
     if not set(columns) & set(_TIMES):
         missing.insert(0, " or ".join(_TIMES))
@@ -132,15 +132,6 @@ def _check_columns(path: Path, service: FeatureService, columns: list[str]) -> N
     if taken := sorted(computed & set(columns)):
         msg = f"{path}: got the column {taken[0]!r}, which is a feature; allowed are other names"
         raise RequestFileError(msg)
-
-
-def _needed(service: FeatureService) -> list[str]:
-    """Request fields that the features of a service depend on."""
-    read = set(service.features).union(
-        *(feature.inputs for feature in service.on_demand),
-        *(view.entity.join_keys for view in service.views),
-    )
-    return [field.name for field in service.request.fields if field.name in read]
 
 
 def _values(path: Path, column: "pd.Series[Any]", name: str, type_: FieldType) -> list[Any]:

@@ -33,7 +33,7 @@ def vector_of(
             f"allowed are {sorted(sources)}"
         )
         raise SampleError(msg)
-    asked = sample_event(service.request, request, _request_fields(service), "request")
+    asked = sample_event(service.request, request, service.request_inputs, "request")
     values: dict[str, Any] = dict(asked)
     at = from_ms(asked[EVENT_TIME_MS])
     for view in service.views:
@@ -51,12 +51,3 @@ def vector_of(
         name: texts[name] if name in texts else None if np.isnan(number) else float(number)
         for name, number in zip(service.features, vector, strict=True)
     }
-
-
-def _request_fields(service: FeatureService) -> frozenset[str]:
-    """Names of the request fields that the vector depends on."""
-    read = frozenset(service.features).union(
-        *(feature.inputs for feature in service.on_demand),
-        *(view.entity.join_keys for view in service.views),
-    )
-    return read & service.request_types.keys()

@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     max_wait_seconds: float = Field(
         default=20.0, gt=0, description="how long a batch of requests waits for a view"
     )
-    flink_heap_mb: int = Field(default=1024, ge=512, description="-Xmx of a Flink JVM")
+    flink_heap_mb: int = Field(default=1792, ge=512, description="-Xmx of a Flink JVM")
 
     @property
     def offline_dir(self) -> Path:

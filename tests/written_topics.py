@@ -1,15 +1,34 @@
-"""What a live job has written to its topics."""
+"""The topics of a live job: to create them, and what it has written to them."""
 
 from collections import defaultdict
 from typing import Any
 
+from features.definitions import Definitions
 from features.fingerprint import view_fingerprint
 from features.view import FeatureView
+from streaming.flink.rest import FlinkUnavailableError, dropped_late_records, live_rest_url
 from streaming.kafka.admin import Admin
 from streaming.kafka.avro import AvroCodec
 from streaming.kafka.reader import RangeReader
 from streaming.kafka.schemas import feature_row_schema, progress_schema
-from streaming.kafka.topics import PROGRESS_TOPIC, features_topic
+from streaming.kafka.topics import PROGRESS_TOPIC, features_topic, validated_topic
+from streaming.settings import Settings
+
+
+def create_topics(bootstrap_servers: str, defined: Definitions, partitions: int) -> None:
+    """Create the validated logs, the feature topics and the progress topic."""
+    with Admin(bootstrap_servers) as admin:
+        logs = [validated_topic(source) for source in defined.sources]
+        admin.create_topics([*logs, *map(features_topic, defined.views)], partitions)
+        admin.create_topics([PROGRESS_TOPIC], 1)
+
+
+def dropped(settings: Settings) -> int | None:
+    """Records that Flink dropped as late; None while it does not tell."""
+    try:
+        return dropped_late_records(live_rest_url(settings))
+    except FlinkUnavailableError:
+        return None
 
 
 class Topics:

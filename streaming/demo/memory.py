@@ -2,11 +2,13 @@
 
 import os
 import threading
+from collections.abc import Mapping
 
 from streaming.local.process_group import resident_bytes
 from streaming.local.stack import EmbeddedStack
 
 _EVERY_SECONDS = 1.0
+_GIB = 1024**3
 
 
 class MemoryWatch:
@@ -17,7 +19,6 @@ class MemoryWatch:
         self._stack = stack
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self.peak_bytes = 0
         self.at_peak: dict[str, int] = {}
 
     def __enter__(self) -> "MemoryWatch":
@@ -34,6 +35,15 @@ class MemoryWatch:
         while not self._stop.wait(_EVERY_SECONDS):
             used = {process.name: process.resident_bytes for process in self._stack.status()}
             used["demo"] = resident_bytes([os.getpid()])
-            total = sum(used.values())
-            if total > self.peak_bytes:
-                self.peak_bytes, self.at_peak = total, used
+            self.at_peak = max(self.at_peak, used, key=lambda parts: sum(parts.values()))
+
+
+def peak_text(at_peak: Mapping[str, int]) -> str:
+    """Return the line that tells the memory of each process when all together had the most.
+
+    Args:
+        at_peak: resident bytes by name of the process.
+    """
+    parts = sorted(at_peak.items(), key=lambda part: -part[1])
+    shown = ", ".join(f"{name} {used / _GIB:.2f}" for name, used in parts if used)
+    return f"Resident memory at its peak: {sum(at_peak.values()) / _GIB:.2f} GiB ({shown})"

@@ -10,7 +10,7 @@ from features.examples.flights.history import FlightsHistory, read_history
 from streaming.audit.command import show_report
 from streaming.audit.latency import boundary_to_complete, event_to_prediction, percentiles
 from streaming.console import Bar, Console
-from streaming.demo.memory import MemoryWatch
+from streaming.demo.memory import MemoryWatch, peak_text
 from streaming.demo.plan import DemoPlan, demo_settings, flights_plan
 from streaming.demo.system import DemoSystem, Progress
 from streaming.intake.gate import Outcome
@@ -18,8 +18,6 @@ from streaming.local.jars import ensure_jars
 from streaming.local.stack import EmbeddedStack
 from streaming.local.state import StateDirectory
 from streaming.settings import Settings
-
-_GIB = 1024**3
 
 
 class NotProvenError(SamestreamError, RuntimeError):
@@ -47,9 +45,7 @@ def run_demo(*, state_dir: Path, whole_year: bool, speed: float, keep: bool) -> 
         with MemoryWatch(stack) as memory:
             demo = _run_steps(console, settings, stack, plan)
         console.say()
-        by_name = sorted(memory.at_peak.items(), key=lambda item: -item[1])
-        parts = ", ".join(f"{name} {used / _GIB:.2f}" for name, used in by_name if used)
-        console.say(f"Resident memory at its peak: {memory.peak_bytes / _GIB:.2f} GiB ({parts})")
+        console.say(peak_text(memory.at_peak))
         console.say(f"Total time: {time.monotonic() - began:.0f} s")
         if keep:
             demo.leave_running()
@@ -177,9 +173,7 @@ def _say_what_next(console: Console, settings: Settings, *, keep: bool) -> None:
         console.say("Everything is stopped. `samestream demo --keep` leaves it running.")
         return
     where = f"--state {os.path.relpath(settings.state_dir)}"
-    heap_mb = settings.flink_heap_mb
-    needed = "" if heap_mb == Settings().flink_heap_mb else f"SAMESTREAM_FLINK_HEAP_MB={heap_mb} "
     console.say("It keeps running. Next:")
     console.say(f"   samestream status {where}")
-    console.say(f"   {needed}samestream verify departure_delay {where}")
+    console.say(f"   samestream verify departure_delay {where}")
     console.say(f"   samestream down {where}")

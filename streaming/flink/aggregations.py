@@ -211,15 +211,7 @@ def _counter(
     one, none = "CAST(%d AS BIGINT)", "CAST(0 AS BIGINT)"
     if present:
         one = f"CASE WHEN {present} THEN {one} ELSE {none} END"
-    enter, leave = (_taken(view, aggregation, one % sign, none) for sign in (1, -1))
-    return Running(
-        name=_named(name, aggregation),
-        enter=enter,
-        leave=leave,
-        merge="SUM",
-        over="history",
-        neutral=none,
-    )
+    return _summed(view, aggregation, name, (one % 1, one % -1), none)
 
 
 def _values_counter(view: FeatureView, aggregation: Aggregation) -> Running:
@@ -232,9 +224,15 @@ def _total(
 ) -> Running:
     """Sum what an expression gives for the events where it is not null."""
     zero = f"CAST(0 AS {type_})"
-    enter, leave = (
-        _taken(view, aggregation, f"COALESCE({sign}({added}), {zero})", zero) for sign in ("", "-")
-    )
+    moves = f"COALESCE(({added}), {zero})", f"COALESCE(-({added}), {zero})"
+    return _summed(view, aggregation, name, moves, zero)
+
+
+def _summed(
+    view: FeatureView, aggregation: Aggregation, name: str, moves: tuple[str, str], zero: str
+) -> Running:
+    """Add what enters and what leaves with a filtered event, the second with its sign."""
+    enter, leave = (_taken(view, aggregation, move, zero) for move in moves)
     return Running(
         name=_named(name, aggregation),
         enter=enter,

@@ -11,6 +11,7 @@ from features.instant import from_ms
 from streaming.console import Console
 from streaming.flink.backfill import BackfillReport, run_backfill
 from streaming.flink.backfill_files import FilesReport, HistoryError, run_files_backfill
+from streaming.flink.backfill_table import show_speed
 from streaming.flink.horizon import capture_end_offsets
 from streaming.flink.job import sources_of
 from streaming.settings import Settings
@@ -81,25 +82,9 @@ def _show_files(console: Console, definitions: Definitions, report: FilesReport)
     for name, log in report.sources.items():
         for reason in log.reasons:
             console.say(f"   {name} refused {reason}")
-    seconds = report.backfill.seconds
     events = {name: log.read for name, log in report.sources.items()}
     console.say()
-    console.table(
-        ("feature view", "rows", "rows/s", "events/s"),
-        [
-            (
-                view.name,
-                f"{rows:,}",
-                f"{rows / seconds:,.0f}",
-                f"{events[view.source.name] / seconds:,.0f}",
-            )
-            for view in definitions.views
-            for rows in [report.backfill.rows[view.name]]
-        ],
-    )
-    console.say()
-    total = sum(events.values())
-    console.say(f"{total:,} events ({total / seconds:,.0f}/s), {_rows(report.backfill)}")
+    show_speed(console, definitions.views, report.backfill.rows, events, report.backfill.seconds)
 
 
 def _show_log(console: Console, report: BackfillReport) -> None:

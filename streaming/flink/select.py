@@ -123,12 +123,8 @@ def _move(view: FeatureView, expressions: list[tuple[str, str]]) -> str:
 
 
 def _slices(view: FeatureView) -> str:
-    return _create(
-        slices_view(view),
-        f"{_lines(_slice_head(view), _merged(view, _window_end_ms(view)))}\n"
-        f"FROM TABLE({_tumble(view, moves_view(view), MOVE_TIME)})\n"
-        f"{_group_by(view)}",
-    )
+    tumble = _tumble(view, moves_view(view), MOVE_TIME)
+    return _create(slices_view(view), _merged(view, _window_end_ms(view), tumble))
 
 
 def _distinct_slices(view: FeatureView, distinct: Distinct) -> str:
@@ -179,12 +175,8 @@ def _part(view: FeatureView, slices: str, values: list[str]) -> str:
 
 
 def _all_slices(view: FeatureView) -> str:
-    return _create(
-        all_slices_view(view),
-        f"{_lines(_slice_head(view), _merged(view, f'MAX({quoted(WINDOW_END_MS)})'))}\n"
-        f"FROM TABLE({_tumble(view, parts_view(view), SLICE_TIME)})\n"
-        f"{_group_by(view)}",
-    )
+    tumble = _tumble(view, parts_view(view), SLICE_TIME)
+    return _create(all_slices_view(view), _merged(view, f"MAX({quoted(WINDOW_END_MS)})", tumble))
 
 
 def _changes(view: FeatureView, slices: str) -> str:
@@ -219,11 +211,13 @@ def _slice_head(view: FeatureView) -> str:
     return f"SELECT {_keys(view)}, `window_time` AS {quoted(SLICE_TIME)}"
 
 
-def _merged(view: FeatureView, window_end: str) -> list[str]:
+def _merged(view: FeatureView, window_end: str, tumble: str) -> str:
+    """Merge what the windows of one slide hold for an entity."""
     merged = [
         f"{each.merge}({quoted(each.name)}) AS {quoted(each.name)}" for each in _running(view)
     ]
-    return [f"  {value}" for value in (f"{window_end} AS {quoted(WINDOW_END_MS)}", *merged)]
+    values = [f"  {value}" for value in (f"{window_end} AS {quoted(WINDOW_END_MS)}", *merged)]
+    return f"{_lines(_slice_head(view), values)}\nFROM TABLE({tumble})\n{_group_by(view)}"
 
 
 def _group_by(view: FeatureView) -> str:

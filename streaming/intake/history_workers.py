@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from types import TracebackType
 
 from features.errors import SamestreamError
 from streaming.intake.history_log import HistoryLog, HistoryRequest, write_history_log
@@ -41,12 +40,7 @@ class HistoryWorkers:
             self._answers[request.source.name] = mine
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """End every process."""
         for process in self._processes:
             process.terminate()

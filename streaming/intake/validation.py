@@ -2,15 +2,11 @@
 
 import decimal
 import math
-import re
 from typing import Any
 
 from features.errors import DefinitionError, SamestreamError
 from features.fields import Decimal, Float64, Int64
-from features.source import EVENT_ID, EVENT_TIME_MS, EventSource
-
-# The engine separates packed values by U+0001.
-_CONTROL = re.compile("[\x00-\x1f]")
+from features.source import EVENT_ID, EVENT_ID_ALLOWED, EVENT_TIME_MS, EventSource, is_event_id
 
 
 class InvalidEventError(SamestreamError, ValueError):
@@ -45,8 +41,8 @@ class EventValidator:
             raise _refused(event, EVENT_TIME_MS, "0 or more")
         if self.is_heartbeat(event):
             return
-        if not event[EVENT_ID] or _CONTROL.search(event[EVENT_ID]):
-            raise _refused(event, EVENT_ID, "text, not empty, without characters below U+0020")
+        if not event[EVENT_ID] or not is_event_id(event[EVENT_ID]):
+            raise _refused(event, EVENT_ID, EVENT_ID_ALLOWED)
         for name in self._required:
             if event[name] is None:
                 raise _refused(event, name, "a value, as the field is not nullable")

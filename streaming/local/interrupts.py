@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -24,12 +24,8 @@ def interrupted_once() -> Iterator[None]:
             interrupted = True
             raise KeyboardInterrupt
 
-    previous = [(number, signal.signal(number, interrupt)) for number in _SIGNALS]
-    try:
+    with _handled_by(interrupt):
         yield
-    finally:
-        for number, handler in previous:
-            signal.signal(number, handler)
 
 
 @contextmanager
@@ -46,11 +42,19 @@ def interrupts_deferred() -> Iterator[None]:
     def remember(signal_number: int, _frame: FrameType | None) -> None:
         caught.append(signal_number)
 
-    previous = [(number, signal.signal(number, remember)) for number in _SIGNALS]
+    try:
+        with _handled_by(remember):
+            yield
+    finally:
+        for signal_number in caught:
+            signal.raise_signal(signal_number)
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    previous = [(number, signal.signal(number, handler)) for number in _SIGNALS]
     try:
         yield
     finally:
-        for number, handler in previous:
-            signal.signal(number, handler)
-        for signal_number in caught:
-            signal.raise_signal(signal_number)
+        for number, before in previous:
+            signal.signal(number, before)

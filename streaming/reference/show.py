@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from streaming.console import Console
+from streaming.demo.memory import peak_text
+from streaming.flink.backfill_table import show_speed
 from streaming.reference.definitions import VIEWS
 from streaming.reference.given import Check
-
-_GIB = 1024**3
 
 
 def show(console: Console, report: dict[str, Any], found: Sequence[Check]) -> None:
@@ -37,30 +37,11 @@ def show(console: Console, report: dict[str, Any], found: Sequence[Check]) -> No
 
 def _show_backfill(console: Console, report: dict[str, Any]) -> None:
     rows, seconds = report["backfill"]["rows"], report["backfill"]["seconds"]
-    events = report["events"]
+    scanned = report["scan_seconds"]
     console.say()
-    console.table(
-        ("feature view", "rows", "rows/s", "events/s"),
-        [
-            (
-                view.name,
-                f"{rows[view.name]:,}",
-                f"{rows[view.name] / seconds:,.0f}",
-                f"{events[view.source.name] / seconds:,.0f}",
-            )
-            for view in VIEWS
-        ],
-    )
-    total, scanned = sum(events.values()), report["scan_seconds"]
-    parts = sorted(report["at_peak"].items(), key=lambda part: -part[1])
-    shown = ", ".join(f"{name} {used / _GIB:.2f}" for name, used in parts if used)
-    console.say()
-    console.say(
-        f"Backfill: {total:,} events, {sum(rows.values()):,} rows in {seconds:.1f} s: "
-        f"{total / seconds:,.0f} events/s, {sum(rows.values()) / seconds:,.0f} rows/s"
-    )
+    show_speed(console, VIEWS, rows, report["events"], seconds)
     console.say(
         f"Flink alone counts the same events in {scanned:.1f} s; the backfill takes "
         f"{seconds / scanned:.1f} times as long (both with the start of the JVM)"
     )
-    console.say(f"Resident memory at its peak: {report['peak_bytes'] / _GIB:.2f} GiB ({shown})")
+    console.say(peak_text(report["at_peak"]))

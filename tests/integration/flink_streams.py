@@ -12,11 +12,10 @@ from features.fields import Bool, Field, Int64, String, TimestampMs
 from features.source import EventSource
 from features.view import FeatureView
 from features.window import SlidingWindow
-from streaming.kafka.admin import Admin
 from streaming.kafka.avro import AvroCodec
 from streaming.kafka.client import build_producer
 from streaming.kafka.schemas import event_schema
-from streaming.kafka.topics import PROGRESS_TOPIC, features_topic, validated_topic
+from streaming.kafka.topics import validated_topic
 
 PARTITIONS = 2
 START_MS = 1_700_000_000_000
@@ -105,14 +104,6 @@ def random_events(
 def heartbeats(start_ms: int, end_ms: int) -> list[Event]:
     """One heartbeat in each slide of [start, end), and one at the end."""
     return [{"event_time_ms": time_ms} for time_ms in (*range(start_ms, end_ms, SLIDE_MS), end_ms)]
-
-
-def create_topics(bootstrap_servers: str, defined: Definitions) -> None:
-    """Create the validated logs, the feature topics and the progress topic."""
-    with Admin(bootstrap_servers) as admin:
-        logs = [validated_topic(source) for source in defined.sources]
-        admin.create_topics([*logs, *map(features_topic, defined.views)], PARTITIONS)
-        admin.create_topics([PROGRESS_TOPIC], 1)
 
 
 def write_log(bootstrap_servers: str, source: EventSource, partition: int, events: Any) -> None:

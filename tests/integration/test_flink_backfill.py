@@ -11,7 +11,6 @@ from flink_streams import (
     PARTITIONS,
     SLIDE_MS,
     START_MS,
-    create_topics,
     definitions,
     heartbeats,
     random_events,
@@ -32,6 +31,7 @@ from streaming.flink.live import live_inserts
 from streaming.kafka.admin import TopicError
 from streaming.local.stack import EmbeddedStack
 from streaming.settings import Settings
+from tests.written_topics import create_topics
 
 pytestmark = [pytest.mark.kafka, pytest.mark.flink]
 
@@ -50,7 +50,7 @@ def settings(stack: EmbeddedStack) -> Settings:
 
 def written(settings: Settings, name: str, seed: int) -> tuple[Definitions, list[dict[str, Any]]]:
     defined = definitions(name)
-    create_topics(settings.bootstrap_servers, defined)
+    create_topics(settings.bootstrap_servers, defined, PARTITIONS)
     events = []
     for partition in range(PARTITIONS):
         own = list(random_events(partition, EVENTS, seed=seed))
@@ -130,7 +130,7 @@ def test_horizon_is_below_the_newest_event_of_the_slowest_partition(settings: Se
 
 def test_a_view_without_rows_has_an_empty_file(settings: Settings, tmp_path: Path) -> None:
     defined = definitions("silent")
-    create_topics(settings.bootstrap_servers, defined)
+    create_topics(settings.bootstrap_servers, defined, PARTITIONS)
     source = defined.sources[0]
     for partition in range(PARTITIONS):
         write_log(settings.bootstrap_servers, source, partition, heartbeats(0, 100_000))
@@ -167,7 +167,7 @@ def test_an_undecodable_record_fails_and_leaves_the_former_rows(
 
 def test_an_empty_partition_has_no_horizon(settings: Settings, tmp_path: Path) -> None:
     defined = definitions("empty")
-    create_topics(settings.bootstrap_servers, defined)
+    create_topics(settings.bootstrap_servers, defined, PARTITIONS)
     ends = capture_end_offsets(settings.bootstrap_servers, defined.sources)
     with pytest.raises(HorizonError, match="partition 0: got no event below offset 0"):
         run_backfill(settings, defined.views, ends, tmp_path)
@@ -175,7 +175,7 @@ def test_an_empty_partition_has_no_horizon(settings: Settings, tmp_path: Path) -
 
 def test_a_log_with_other_partitions_is_refused(settings: Settings, tmp_path: Path) -> None:
     defined = definitions("recounted")
-    create_topics(settings.bootstrap_servers, defined)
+    create_topics(settings.bootstrap_servers, defined, PARTITIONS)
     ends: EndOffsets = {"recounted": {0: 1}}
     with pytest.raises(TopicError, match="got 2 partitions, allowed is 3"):
         run_backfill(settings.model_copy(update={"partitions": 3}), defined.views, ends, tmp_path)

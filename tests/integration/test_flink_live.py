@@ -16,7 +16,6 @@ from flink_streams import (
     SLIDE_MS,
     START_MS,
     Event,
-    create_topics,
     definitions,
     heartbeats,
     random_events,
@@ -28,9 +27,7 @@ from features.evaluator import evaluate
 from features.view import FeatureView
 from streaming.flink.checkpoints import checkpoint_root
 from streaming.flink.rest import (
-    FlinkUnavailableError,
     LiveJobNotFoundError,
-    dropped_late_records,
     live_rest_url,
 )
 from streaming.local.process import ChildProcess
@@ -38,7 +35,7 @@ from streaming.local.stack import EmbeddedStack
 from streaming.local.system import environment
 from streaming.local.waiting import wait_until
 from streaming.settings import Settings
-from tests.written_topics import Topics
+from tests.written_topics import Topics, create_topics, dropped
 
 pytestmark = [pytest.mark.kafka, pytest.mark.flink]
 
@@ -111,7 +108,7 @@ def topics(settings: Settings) -> Iterator[Topics]:
 def test_live_job_across_kill_stop_and_poison(settings: Settings, topics: Topics) -> None:
     name = "live"
     views = definitions(name).views
-    create_topics(settings.bootstrap_servers, definitions(name))
+    create_topics(settings.bootstrap_servers, definitions(name), PARTITIONS)
 
     events = write_half(settings, name, 1, START_MS)
     with live_job(settings, name) as job:
@@ -152,13 +149,6 @@ def test_live_job_across_kill_stop_and_poison(settings: Settings, topics: Topics
     assert log.count("continues at the beginning of the log") == 1
 
 
-def dropped(settings: Settings) -> int | None:
-    try:
-        return dropped_late_records(live_rest_url(settings))
-    except FlinkUnavailableError:
-        return None
-
-
 def check_progress(
     progress: list[tuple[int, int]], rows: set[tuple[int, tuple[Any, ...]]], as_of: int
 ) -> None:
@@ -178,7 +168,7 @@ def check_progress(
 def test_a_log_without_its_beginning_is_refused(settings: Settings) -> None:
     name = "cut"
     defined = definitions(name)
-    create_topics(settings.bootstrap_servers, defined)
+    create_topics(settings.bootstrap_servers, defined, PARTITIONS)
     write_half(settings, name, 3, START_MS)
     delete_records(settings, name)
     with live_job(settings, name) as job:

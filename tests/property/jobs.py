@@ -31,9 +31,7 @@ from streaming.flink.horizon import capture_end_offsets
 from streaming.flink.job import create_views
 from streaming.flink.sql import columns, interval, quoted, sql_type
 from streaming.flink.tables import MOVE_TIME, enter_table
-from streaming.kafka.admin import Admin
 from streaming.kafka.record import OutputRecord
-from streaming.kafka.topics import PROGRESS_TOPIC, features_topic, validated_topic
 from streaming.kafka.writer import TransactionalWriter
 from streaming.local.stack import EmbeddedStack
 from streaming.settings import Settings
@@ -51,15 +49,6 @@ def settings_for(stack: EmbeddedStack, state_dir: Path, partitions: int) -> Sett
         partitions=partitions,
         flink_heap_mb=512,
     )
-
-
-def create_topics(settings: Settings, defined: Definitions) -> None:
-    """Create everything that the jobs of the definitions read and write."""
-    with Admin(settings.bootstrap_servers) as admin:
-        logs = [validated_topic(source) for source in defined.sources]
-        rows = [features_topic(view) for view in defined.views]
-        admin.create_topics([*logs, *rows], settings.partitions)
-        admin.create_topics([PROGRESS_TOPIC], 1)
 
 
 def write_logs(settings: Settings, records: Iterator[OutputRecord]) -> None:

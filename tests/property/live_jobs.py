@@ -16,7 +16,6 @@ from stream_cases import Log
 from features.definitions import Definitions
 from features.view import FeatureView
 from streaming.flink.checkpoints import checkpoint_root
-from streaming.flink.rest import FlinkUnavailableError, dropped_late_records, live_rest_url
 from streaming.kafka.record import OutputRecord
 from streaming.local.process import ChildProcess
 from streaming.local.system import environment
@@ -90,14 +89,6 @@ def is_complete(topics: Topics, defined: Definitions, logs: Mapping[str, Log]) -
         max((end for end, _ in topics.progress(view)), default=0) >= _last_end(view, logs)
         for view in defined.views
     )
-
-
-def dropped(settings: Settings) -> int | None:
-    """Records that Flink dropped as late; None while it does not tell."""
-    try:
-        return dropped_late_records(live_rest_url(settings))
-    except FlinkUnavailableError:
-        return None
 
 
 def live_differences(topics: Topics, view: FeatureView, logs: Mapping[str, Log]) -> list[str]:

@@ -14,7 +14,6 @@ from jobs import (
     Rows,
     Stores,
     bounded_rows,
-    create_topics,
     differences,
     hop_rows,
     log_records,
@@ -29,6 +28,7 @@ from features.definitions import Definitions
 from features.view import FeatureView
 from streaming.local.stack import EmbeddedStack
 from streaming.settings import Settings
+from tests.written_topics import create_topics
 
 pytestmark = [pytest.mark.kafka, pytest.mark.valkey, pytest.mark.flink]
 
@@ -74,7 +74,7 @@ def test_bounded_runs_and_stores_give_what_the_oracle_gives(
         note(f"{case}")
         jobs = settings_for(stack, tmp_path, case.partitions)
         logs = make_logs(defined, case)
-        create_topics(jobs, defined)
+        create_topics(jobs.bootstrap_servers, defined, jobs.partitions)
         write_logs(jobs, log_records(logs))
         with tempfile.TemporaryDirectory(dir=tmp_path) as work:
             check_definitions(jobs, defined, logs, Path(work), name)

@@ -12,11 +12,10 @@ import pytest
 from definition_cases import definitions
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
-from jobs import create_topics, settings_for, write_logs
+from jobs import settings_for, write_logs
 from live_jobs import (
     SOON,
     checkpoints,
-    dropped,
     interleaved,
     is_complete,
     kill,
@@ -31,7 +30,7 @@ from streaming.flink.rest import rest_address_file
 from streaming.local.stack import EmbeddedStack
 from streaming.local.waiting import WaitTimeoutError, wait_until
 from streaming.settings import Settings
-from tests.written_topics import Topics
+from tests.written_topics import Topics, create_topics, dropped
 
 pytestmark = [pytest.mark.kafka, pytest.mark.flink]
 
@@ -76,7 +75,7 @@ def test_rows_and_progress_are_the_same_after_any_kills(
                 source.name: make_log(source, case, defined.slides_ms(source), closed=True)
                 for source in defined.sources
             }
-            create_topics(jobs, defined)
+            create_topics(jobs.bootstrap_servers, defined, jobs.partitions)
             rng = random.Random(case.seed)
             parts = iter(interleaved(logs, kills + 1, rng))
             with closing(Topics(jobs.bootstrap_servers)) as topics:

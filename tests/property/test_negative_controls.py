@@ -10,7 +10,6 @@ import pytest
 from definition_cases import ENTITIES, FIELDS
 from jobs import (
     bounded_rows,
-    create_topics,
     differences,
     log_records,
     oracle_rows,
@@ -20,7 +19,6 @@ from jobs import (
 from live_jobs import (
     SOON,
     checkpoints,
-    dropped,
     is_complete,
     live_differences,
     live_job,
@@ -40,7 +38,7 @@ from streaming.local.process import ChildProcess
 from streaming.local.stack import EmbeddedStack
 from streaming.local.waiting import wait_until
 from streaming.settings import Settings
-from tests.written_topics import Topics
+from tests.written_topics import Topics, create_topics, dropped
 
 pytestmark = [pytest.mark.kafka, pytest.mark.flink]
 
@@ -76,7 +74,7 @@ def jobs(stack: EmbeddedStack, tmp_path: Path) -> Settings:
 
 def wrong_rows(jobs: Settings, defined: Definitions, log: Log, out_dir: Path) -> list[str]:
     """What the suite would report of the bounded job."""
-    create_topics(jobs, defined)
+    create_topics(jobs.bootstrap_servers, defined, jobs.partitions)
     write_logs(jobs, log_records({defined.sources[0].name: log}))
     (view,) = defined.views
     found = bounded_rows(jobs, defined, out_dir)[view]
@@ -170,7 +168,7 @@ def test_the_suite_notices_rows_counted_twice(jobs: Settings) -> None:
 def live_wrong(jobs: Settings, defined: Definitions, log: Log, *sabotage: str) -> list[str]:
     """What the suite would report of the live job."""
     (source,), (view,) = defined.sources, defined.views
-    create_topics(jobs, defined)
+    create_topics(jobs.bootstrap_servers, defined, jobs.partitions)
     write_logs(jobs, log_records({source.name: log}))
     with (
         closing(Topics(jobs.bootstrap_servers)) as topics,
@@ -202,7 +200,7 @@ def wrong_after_rest(
 ) -> list[str]:
     """What the suite would report when the rest follows after the first progress."""
     (source,), (view,) = defined.sources, defined.views
-    create_topics(jobs, defined)
+    create_topics(jobs.bootstrap_servers, defined, jobs.partitions)
     with (
         closing(Topics(jobs.bootstrap_servers)) as topics,
         live_job(jobs, defined, *sabotage) as job,
@@ -221,7 +219,7 @@ def test_the_suite_notices_more_scan_subtasks_than_partitions(
     """Nothing ever fires, so the suite would wait in vain: no progress after two checkpoints."""
     defined = definitions("subtasks")
     log = closed_log(defined)
-    create_topics(jobs, defined)
+    create_topics(jobs.bootstrap_servers, defined, jobs.partitions)
     write_logs(jobs, log_records({defined.sources[0].name: log}))
     with closing(Topics(jobs.bootstrap_servers)) as topics:
         with live_job(jobs, defined, "too many subtasks") as job:
