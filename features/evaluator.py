@@ -72,7 +72,7 @@ def evaluate(view: FeatureView, events: Iterable[Event], until_ms: int) -> list[
             ends |= {entered, entered + window.size_ms}
         for end in ends:
             if end <= until_ms:
-                inside = [e for e in own if end - window.size_ms <= e[EVENT_TIME_MS] < end]
+                inside = [e for e in own if window.contains(end, e[EVENT_TIME_MS])]
                 rows.append(FeatureRow(keys=keys, window_end_ms=end, values=_values(view, inside)))
     return sorted(rows, key=lambda row: (row.window_end_ms, row.keys))
 
@@ -99,6 +99,14 @@ def passes(condition: Condition, event: Event) -> bool | None:
     raise TypeError(msg)
 
 
+def takes_part(aggregation: Aggregation, event: Event) -> bool:
+    """Whether an aggregation counts an event: it passes the filter, and its value is not null."""
+    where = aggregation.where
+    if where is not None and passes(where.condition, event) is not True:
+        return False
+    return all(_column_value(event, column) is not None for column in aggregation.columns())
+
+
 def _values(view: FeatureView, inside: list[Event]) -> dict[str, Any]:
     return {
         feature.name: _aggregate(view, aggregation, inside)
@@ -107,15 +115,12 @@ def _values(view: FeatureView, inside: list[Event]) -> dict[str, Any]:
 
 
 def _aggregate(view: FeatureView, aggregation: Aggregation, inside: list[Event]) -> Any:  # noqa: ANN401
-    if aggregation.where is not None:
-        condition = aggregation.where.condition
-        inside = [event for event in inside if passes(condition, event) is True]
+    counted = [event for event in inside if takes_part(aggregation, event)]
     if isinstance(aggregation, Count):
-        return len(inside)
+        return len(counted)
     assert isinstance(aggregation, ColumnAggregation)  # noqa: S101 - narrows the type
-    ordered = sorted(inside, key=lambda event: (event[EVENT_TIME_MS], event[EVENT_ID]))
-    column = [_column_value(event, aggregation.column) for event in ordered]
-    values = [value for value in column if value is not None]
+    ordered = sorted(counted, key=lambda event: (event[EVENT_TIME_MS], event[EVENT_ID]))
+    values = [_column_value(event, aggregation.column) for event in ordered]
     return _OVER_VALUES[type(aggregation)](values, view.source.column(aggregation.column).type)
 
 

@@ -2,6 +2,7 @@
 
 import decimal
 import re
+import sys
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -113,16 +114,53 @@ class Decimal(FieldType):
 
 @dataclass(frozen=True, kw_only=True)
 class Float64(FieldType):
-    """A double; never summed, because floating-point sums depend on order."""
+    """A double; never summed, because floating-point sums depend on order.
+
+    The range is inclusive, and intake enforces it; without bounds every finite number is allowed.
+    """
 
     word: ClassVar[str] = "float64"
+    minimum: float = -sys.float_info.max
+    maximum: float = sys.float_info.max
+
+    def __post_init__(self) -> None:
+        if not -sys.float_info.max <= self.minimum <= self.maximum <= sys.float_info.max:
+            msg = (
+                f"float64 range: got [{self.minimum}, {self.maximum}]; "
+                "allowed is minimum <= maximum, both finite"
+            )
+            raise DefinitionError(msg)
 
 
 @dataclass(frozen=True, kw_only=True)
 class String(FieldType):
-    """Unicode text, compared by code point."""
+    """Unicode text, compared by code point.
+
+    Attributes:
+        max_length: largest number of characters (code points) that intake accepts.
+        allowed: if given, the only values that intake accepts.
+    """
 
     word: ClassVar[str] = "string"
+    max_length: int = 10_000
+    allowed: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_length < 1:
+            msg = f"string: got max_length {self.max_length}; allowed is at least 1"
+            raise DefinitionError(msg)
+        if self.allowed is None:
+            return
+        if not isinstance(self.allowed, tuple) or not self.allowed:
+            msg = f"string: got allowed {self.allowed!r}; allowed is a tuple of at least one text"
+            raise DefinitionError(msg)
+        for text in self.allowed:
+            if not isinstance(text, str) or len(text) > self.max_length:
+                msg = (
+                    f"string: got the allowed value {text!r}; allowed is text of at most "
+                    f"{self.max_length} characters"
+                )
+                raise DefinitionError(msg)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,11 +179,19 @@ class TimestampMs(FieldType):
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """One named column of an event source."""
+    """One named column of an event source.
+
+    Attributes:
+        name: of the column.
+        type: of its values.
+        nullable: whether an event may leave it out.
+        aliases: former names, under which older schemas of producers have it.
+    """
 
     name: str
     type: FieldType
     nullable: bool = False
+    aliases: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_name("field", self.name)
@@ -154,3 +200,5 @@ class Field:
                 f"field {self.name!r}: got type {self.type!r}; allowed is an instance of FieldType"
             )
             raise DefinitionError(msg)
+        for alias in self.aliases:
+            check_name(f"alias of field {self.name!r}", alias)

@@ -170,6 +170,11 @@ def _source_meaning(source: EventSource) -> Meaning:
         "clock skew": Part(
             meaning=source.max_clock_skew_ms, text=duration_text(source.max_clock_skew)
         ),
+        "earliest": Part(meaning=source.earliest_ms, text=f"{source.earliest:%Y-%m-%d %H:%M:%S%z}"),
+        "encoding": Part(meaning=source.encoding, text=source.encoding),
+        "largest event": Part(
+            meaning=source.max_event_bytes, text=f"{source.max_event_bytes:,} bytes"
+        ),
     }
     for column in source.fields:
         parts[f"field {column.name}"] = Part(meaning=content_of(column), text=field_text(column))

@@ -2,12 +2,13 @@
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import Literal, get_args
 
 from features.errors import DefinitionError
 from features.fields import Field, TimestampMs, check_name
-from features.instant import duration_ms
+from features.instant import duration_ms, to_ms
 
 EVENT_ID = "event_id"
 EVENT_TIME_MS = "event_time_ms"
@@ -26,12 +27,18 @@ _RESERVED = (
     "label",
 )
 
-EVENT_ID_ALLOWED = "text, not empty, without characters below U+0020"
+_LONGEST_EVENT_ID = 255
+EVENT_ID_ALLOWED = f"text of 1 to {_LONGEST_EVENT_ID} characters, none of them below U+0020"
+
+# How producers publish the events of a source: Avro single-object encoding, Avro as the clients of
+# a Confluent Schema Registry frame it, or JSON.
+Encoding = Literal["avro", "confluent", "json"]
+_ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
 
 
 def is_event_id(text: str) -> bool:
     """Whether a text can be an event id, see `EVENT_ID_ALLOWED`."""
-    return bool(text) and not _CONTROL.search(text)
+    return 0 < len(text) <= _LONGEST_EVENT_ID and not _CONTROL.search(text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +53,19 @@ class EventSource:
         fields: payload columns.
         lateness: how far behind the newest event of its partition an event may arrive.
         max_clock_skew: how far ahead of the wall clock an event may lie.
+        earliest: instant before which there are no events, so that an event time in seconds is
+            refused rather than taken for one in 1970.
+        encoding: how producers publish the events.
+        max_event_bytes: largest value of a raw record that intake looks into.
     """
 
     name: str
     fields: tuple[Field, ...]
     lateness: timedelta
     max_clock_skew: timedelta = timedelta(seconds=30)
+    earliest: datetime = datetime(2000, 1, 1, tzinfo=UTC)
+    encoding: Encoding = "avro"
+    max_event_bytes: int = 65_536
 
     def __post_init__(self) -> None:
         check_name("event source", self.name)
@@ -63,6 +77,7 @@ class EventSource:
             if names.count(name) > 1:
                 msg = f"source {self.name!r}: got the field name {name!r} twice; names are unique"
                 raise DefinitionError(msg)
+        self._check_aliases(names)
         if self.lateness_ms < 1:
             msg = f"source {self.name!r}: got lateness {self.lateness}; allowed is at least 1 ms"
             raise DefinitionError(msg)
@@ -72,6 +87,36 @@ class EventSource:
                 f"more than 0 and less than the lateness {self.lateness}"
             )
             raise DefinitionError(msg)
+        if self.earliest.tzinfo is None or self.earliest_ms < 0:
+            msg = (
+                f"source {self.name!r}: got earliest {self.earliest!r}; allowed is an aware "
+                "datetime of 1970 or later"
+            )
+            raise DefinitionError(msg)
+        if self.encoding not in _ENCODINGS:
+            msg = (
+                f"source {self.name!r}: got the encoding {self.encoding!r}; allowed are "
+                f"{', '.join(_ENCODINGS)}"
+            )
+            raise DefinitionError(msg)
+        if self.max_event_bytes < 1:
+            msg = (
+                f"source {self.name!r}: got max_event_bytes {self.max_event_bytes}; allowed is "
+                "at least 1"
+            )
+            raise DefinitionError(msg)
+
+    def _check_aliases(self, names: list[str]) -> None:
+        taken = [*_RESERVED, *names]
+        for field in self.fields:
+            for alias in field.aliases:
+                if alias in taken:
+                    msg = (
+                        f"source {self.name!r}: got the alias {alias!r} of field {field.name!r}; "
+                        "allowed is a name that no field has and no other alias"
+                    )
+                    raise DefinitionError(msg)
+                taken.append(alias)
 
     @cached_property
     def lateness_ms(self) -> int:
@@ -82,6 +127,11 @@ class EventSource:
     def max_clock_skew_ms(self) -> int:
         """Allowed clock skew in milliseconds."""
         return duration_ms(self.max_clock_skew)
+
+    @cached_property
+    def earliest_ms(self) -> int:
+        """Smallest event time that is allowed, milliseconds."""
+        return to_ms(self.earliest)
 
     def column(self, name: str) -> Field:
         """Return the payload field, or `event_time`, of that name."""

@@ -52,6 +52,10 @@ class SlidingWindow:
         """Window end at which an event of that time enters: the first one after it."""
         return (event_time_ms // self.slide_ms + 1) * self.slide_ms
 
+    def contains(self, end_ms: int, event_time_ms: int) -> bool:
+        """Whether an event of that time is in the window that ends at `end_ms`."""
+        return end_ms - self.size_ms <= event_time_ms < end_ms
+
     def last_end_at(self, instant_ms: int) -> int:
         """Newest window end at or before an instant."""
         return instant_ms // self.slide_ms * self.slide_ms

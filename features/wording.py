@@ -4,7 +4,7 @@ import decimal
 from datetime import UTC, datetime, timedelta
 
 from features.aggregation import Aggregation
-from features.fields import Decimal, Field, FieldType, Int64
+from features.fields import Decimal, Field, FieldType, Float64, Int64, String
 from features.filter import And, Comparison, Condition, IsNull, Literal, Not, Or
 from features.instant import MILLISECOND
 from features.window import SlidingWindow
@@ -41,14 +41,29 @@ def type_text(type_: FieldType) -> str:
 
 
 def field_text(field: Field) -> str:
-    """Return what values a field takes: type, declared range, null."""
-    declared = ""
-    if isinstance(field.type, Int64) and field.type != Int64():
-        declared = f", {field.type.minimum} to {field.type.maximum}"
-    elif isinstance(field.type, Decimal):
-        lowest, highest = (field.type.from_units(units) for units in field.type.range_units)
-        declared = f", {lowest} to {highest}"
-    return f"{type_text(field.type)}{declared}{', nullable' * field.nullable}"
+    """Return what values a field takes: type, declared limits, null; and its former names."""
+    return "".join(
+        (
+            type_text(field.type),
+            _limits_text(field.type),
+            ", nullable" * field.nullable,
+            f", once {' or '.join(field.aliases)}" if field.aliases else "",
+        )
+    )
+
+
+def _limits_text(type_: FieldType) -> str:
+    match type_:
+        case Int64() | Float64() if type_ != type(type_)():
+            return f", {type_.minimum} to {type_.maximum}"
+        case Decimal():
+            lowest, highest = (type_.from_units(units) for units in type_.range_units)
+            return f", {lowest} to {highest}"
+        case String(allowed=allowed) if allowed is not None:
+            return f", one of {', '.join(map(repr, allowed))}"
+        case String() if type_ != String():
+            return f", at most {type_.max_length} characters"
+    return ""
 
 
 def aggregation_text(aggregation: Aggregation) -> str:

@@ -10,6 +10,7 @@ import typer
 from features.errors import SamestreamError
 
 if TYPE_CHECKING:
+    from streaming.quarantine.letters import Kind
     from streaming.settings import Settings
 
 # Every command imports what it needs: starting one process must not load all of them.
@@ -22,6 +23,10 @@ app = typer.Typer(
 )
 run_app = typer.Typer(no_args_is_help=True, help="Run one process until SIGTERM.")
 app.add_typer(run_app, name="run")
+schemas_app = typer.Typer(no_args_is_help=True, help="The Avro schemas that producers write by.")
+app.add_typer(schemas_app, name="schemas")
+bench_app = typer.Typer(no_args_is_help=True, help="Measure, as ratios within one run.")
+app.add_typer(bench_app, name="bench")
 
 
 @run_app.callback()
@@ -34,6 +39,9 @@ def configure_process() -> None:
 
 StateOption = Annotated[
     Path, typer.Option("--state", help="state directory: data, logs, ports, registry")
+]
+DefinitionsOption = Annotated[
+    str | None, typer.Option(help="module that offers DEFINITIONS; else that of the settings")
 ]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="also write the result here")]
 
@@ -53,11 +61,17 @@ def demo(
 
 
 @app.command()
-def up(*, state: StateOption = Path(".samestream")) -> None:
+def up(
+    *,
+    registry: Annotated[
+        bool, typer.Option("--registry", help="with a schema registry, now and from now on")
+    ] = False,
+    state: StateOption = Path(".samestream"),
+) -> None:
     """Start the embedded stack and every process in the background."""
     from streaming.local.commands import up as start
 
-    start(_settings(state))
+    start(_settings(state), with_registry=registry)
 
 
 @app.command()
@@ -127,9 +141,7 @@ def training_set(
 def explain(
     view: Annotated[str, typer.Argument(help="feature view")],
     *,
-    definitions: Annotated[
-        str | None, typer.Option(help="module that offers DEFINITIONS; else that of the settings")
-    ] = None,
+    definitions: DefinitionsOption = None,
 ) -> None:
     """Show the definition of a feature view, a window of it, its SQL and its Feast objects."""
     from features.definitions import load_definitions
@@ -168,9 +180,7 @@ def diff(
 def backfill(
     *,
     out: Annotated[Path, typer.Option(help="root of the offline store to write")],
-    definitions: Annotated[
-        str | None, typer.Option(help="module that offers DEFINITIONS; else that of the settings")
-    ] = None,
+    definitions: DefinitionsOption = None,
     history: Annotated[
         list[str] | None,
         typer.Option(
@@ -199,14 +209,174 @@ def backfill(
     run(settings, history or [], until, out)
 
 
+SourceArgument = Annotated[str, typer.Argument(help="event source")]
+ReasonOption = Annotated[str | None, typer.Option(help="only letters refused for this reason")]
+
+
+def _letters_app(kind: "Kind", help_: str) -> typer.Typer:
+    letters = typer.Typer(no_args_is_help=True, help=help_)
+
+    @letters.command("list")
+    def list_letters(
+        source: SourceArgument,
+        *,
+        limit: Annotated[int, typer.Option(min=1, help="how many letters")] = 20,
+        oldest: Annotated[
+            bool, typer.Option("--oldest", help="the oldest, not the newest")
+        ] = False,
+        sample: Annotated[
+            int | None,
+            typer.Option(min=1, help="instead, this many of each reason, from the whole topic"),
+        ] = None,
+        reason: ReasonOption = None,
+        partition: Annotated[int | None, typer.Option(help="only letters of this one")] = None,
+        since: Annotated[
+            str | None, typer.Option(metavar="INSTANT", help="only what was sent since then")
+        ] = None,
+        state: StateOption = Path(".samestream"),
+        json_file: JsonOption = None,
+    ) -> None:
+        """List letters, one line each."""
+        from streaming.quarantine.command import list_letters as run
+        from streaming.quarantine.command import selection
+
+        run(
+            _embedded(state),
+            kind,
+            source,
+            selection(reason, partition, since),
+            limit=limit,
+            from_oldest=oldest,
+            sampled=sample,
+            json_file=json_file,
+        )
+
+    @letters.command()
+    def count(
+        source: SourceArgument,
+        *,
+        state: StateOption = Path(".samestream"),
+        json_file: JsonOption = None,
+    ) -> None:
+        """Count letters by reason and partition; exit 1 unless intake counted as many."""
+        from streaming.quarantine.command import count as run
+
+        if not run(_embedded(state), kind, source, json_file):
+            raise typer.Exit(1)
+
+    @letters.command()
+    def show(
+        source: SourceArgument,
+        letter: Annotated[str, typer.Argument(metavar="ID", help="PARTITION:OFFSET")],
+        *,
+        state: StateOption = Path(".samestream"),
+        json_file: JsonOption = None,
+    ) -> None:
+        """Show everything of one letter."""
+        from streaming.quarantine.command import show as run
+
+        run(_embedded(state), kind, source, letter, json_file)
+
+    app.add_typer(letters, name=kind)
+    return letters
+
+
+_letters_app(
+    "late",
+    "Late events, and the windows and predictions that each would have changed. They can never be "
+    "requeued: the newest time of a partition does not fall.",
+)
+dead_app = _letters_app("dead", "Dead letters: what intake refused, and why.")
+
+
+@dead_app.command()
+def requeue(
+    source: SourceArgument,
+    letters: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="PARTITION:OFFSET")
+    ] = None,
+    *,
+    reason: ReasonOption = None,
+    every: Annotated[bool, typer.Option("--all", help="every letter")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would happen")] = False,
+    state: StateOption = Path(".samestream"),
+    json_file: JsonOption = None,
+) -> None:
+    """Publish dead letters again that intake would accept now, each once; exit 1 if some are kept.
+
+    A letter that is late by now can never be accepted.
+    """
+    from streaming.quarantine.command import OptionError, requeue_letters
+    from streaming.quarantine.selection import Selection
+
+    if bool(letters) + (reason is not None) + every != 1:
+        msg = "dead requeue: allowed is one of ID..., --reason and --all"
+        raise OptionError(msg)
+    done = requeue_letters(
+        _embedded(state),
+        source,
+        letters or Selection(reason=reason),
+        dry_run=dry_run,
+        json_file=json_file,
+    )
+    if not done:
+        raise typer.Exit(1)
+
+
+@schemas_app.command("check")
+def schemas_check(*, definitions: DefinitionsOption = None) -> None:
+    """Refuse schema files that are not those of the definitions, or that they could not read."""
+    from features.definitions import load_definitions
+    from streaming.intake.schema_versions import check_versions, schema_directory
+
+    module = definitions or _settings().definitions
+    for line in check_versions(schema_directory(module), load_definitions(module)):
+        typer.echo(line)
+
+
+@schemas_app.command("write")
+def schemas_write(*, definitions: DefinitionsOption = None) -> None:
+    """Write a new version for each source whose schema has changed, unless that breaks readers."""
+    from features.definitions import load_definitions
+    from streaming.intake.schema_versions import schema_directory, write_versions
+
+    module = definitions or _settings().definitions
+    written = write_versions(schema_directory(module), load_definitions(module))
+    for path in written:
+        typer.echo(f"wrote {path}")
+    if not written:
+        typer.echo("nothing has changed")
+
+
+@bench_app.command("intake")
+def bench_intake(
+    *,
+    events: Annotated[int, typer.Option(min=1_000, help="raw records of each round")] = 60_000,
+    rounds: Annotated[int, typer.Option(min=1, help="of each loop, by turns")] = 5,
+    json_file: JsonOption = None,
+    state: StateOption = Path(".samestream-bench"),
+) -> None:
+    """Measure intake beside a loop that only copies, and its latency at half the load."""
+    from streaming.bench.intake import bench_intake as run
+
+    run(_settings(state), events=events, rounds=rounds, json_file=json_file)
+
+
 @run_app.command("intake")
-def run_intake(source: str) -> None:
+def run_intake(
+    source: str,
+    *,
+    instance: Annotated[
+        str,
+        typer.Option(help="stable name of this one of several that share the partitions"),
+    ] = "0",
+) -> None:
     """Run the gate from `<source>.raw` to the validated log."""
     from features.definitions import load_definitions
     from streaming.intake.process import run_intake as run
 
     settings = _settings()
-    run(settings, load_definitions(settings.definitions), source)
+    run(settings, load_definitions(settings.definitions), source, instance)
 
 
 @run_app.command("live")

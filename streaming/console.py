@@ -33,7 +33,7 @@ class Console:
 
     def __init__(self) -> None:
         """Nothing is printed yet."""
-        self._rich = RichConsole(highlight=False, soft_wrap=True)
+        self._rich = RichConsole(highlight=False, soft_wrap=True, emoji=False)
         self._step = 0
 
     def say(self, text: str = "") -> None:

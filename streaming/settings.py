@@ -3,14 +3,18 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from streaming.kafka.connection import KafkaConnection
+from streaming.kafka.registry import RegistryAccess
+from streaming.kafka.security import KafkaSecurity, read_secret
 
 
 class Settings(BaseSettings):
     """Typed settings; only entry points create one."""
 
-    model_config = SettingsConfigDict(env_prefix="SAMESTREAM_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="SAMESTREAM_", env_ignore_empty=True, frozen=True)
 
     definitions: str = Field(
         default="features.examples.flights", description="module that offers DEFINITIONS"
@@ -21,6 +25,63 @@ class Settings(BaseSettings):
         description="verified jars are kept here",
     )
     bootstrap_servers: str = Field(default="127.0.0.1:9092", description="Kafka, comma separated")
+    kafka_security_protocol: str = Field(
+        default="PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
+    )
+    kafka_sasl_mechanism: str | None = Field(
+        default=None, description="PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"
+    )
+    kafka_username: str | None = Field(
+        default=None, description="SASL user; the client id for a token endpoint"
+    )
+    kafka_password: SecretStr | None = Field(
+        default=None, description="of the SASL user; the client secret for a token endpoint"
+    )
+    kafka_password_file: Path | None = Field(
+        default=None, description="holds the password, instead of kafka_password"
+    )
+    kafka_ca_file: Path | None = Field(
+        default=None, description="PEM; who may sign the brokers' certificates"
+    )
+    kafka_certificate_file: Path | None = Field(
+        default=None, description="PEM; own certificate, for mutual TLS"
+    )
+    kafka_key_file: Path | None = Field(
+        default=None, description="PEM, PKCS#8, not encrypted; key of the own certificate"
+    )
+    kafka_token_file: Path | None = Field(
+        default=None, description="OAUTHBEARER: holds the token; somebody keeps it fresh"
+    )
+    kafka_token_url: str | None = Field(
+        default=None, description="OAUTHBEARER: endpoint that gives tokens to client credentials"
+    )
+    kafka_token_scope: str | None = Field(
+        default=None, description="OAUTHBEARER: scope to ask the endpoint for"
+    )
+    kafka_java_properties: dict[str, str] = Field(
+        default={}, description="JSON; client properties for Flink only, of a short list"
+    )
+    registry_url: str | None = Field(
+        default=None, description="schema registry, such as http://HOST/apis/ccompat/v7"
+    )
+    registry_username: str | None = Field(default=None, description="basic authentication")
+    registry_password: SecretStr | None = Field(default=None, description="of the user")
+    registry_password_file: Path | None = Field(
+        default=None, description="holds the password, instead of registry_password"
+    )
+    registry_token: SecretStr | None = Field(default=None, description="bearer token")
+    registry_token_file: Path | None = Field(
+        default=None, description="holds the token, instead of registry_token"
+    )
+    registry_ca_file: Path | None = Field(
+        default=None, description="PEM; who may sign the registry's certificate"
+    )
+    registry_certificate_file: Path | None = Field(
+        default=None, description="PEM; own certificate, for mutual TLS"
+    )
+    registry_key_file: Path | None = Field(
+        default=None, description="PEM; key of the own certificate"
+    )
     online_store: str = Field(default="127.0.0.1:6379", description="Valkey or Redis, host:port")
     partitions: int = Field(default=2, ge=1, description="partitions of the topics of a new log")
     clock: Literal["wall", "replay"] = Field(
@@ -32,6 +93,54 @@ class Settings(BaseSettings):
         default=20.0, gt=0, description="how long a batch of requests waits for a view"
     )
     flink_heap_mb: int = Field(default=1792, ge=512, description="-Xmx of a Flink JVM")
+
+    @property
+    def kafka(self) -> KafkaConnection:
+        """Where Kafka is and how to connect to it; a password file is read anew each time.
+
+        Raises:
+            KafkaSecurityError: The settings do not fit together, or a file cannot be used.
+        """
+        return KafkaConnection(
+            bootstrap_servers=self.bootstrap_servers,
+            security=KafkaSecurity(
+                protocol=self.kafka_security_protocol,
+                mechanism=self.kafka_sasl_mechanism,
+                username=self.kafka_username,
+                password=read_secret(
+                    "Kafka password", self.kafka_password, self.kafka_password_file
+                ),
+                ca_file=self.kafka_ca_file,
+                certificate_file=self.kafka_certificate_file,
+                key_file=self.kafka_key_file,
+                token_file=self.kafka_token_file,
+                token_url=self.kafka_token_url,
+                token_scope=self.kafka_token_scope,
+            ),
+            java_properties=self.kafka_java_properties,
+        )
+
+    @property
+    def registry(self) -> RegistryAccess | None:
+        """Where the schema registry is, if there is one; files of secrets are read anew each time.
+
+        Raises:
+            RegistrySettingsError: The settings do not fit together.
+            KafkaSecurityError: A file of a secret cannot be used.
+        """
+        if self.registry_url is None:
+            return None
+        return RegistryAccess(
+            url=self.registry_url,
+            username=self.registry_username,
+            password=read_secret(
+                "registry password", self.registry_password, self.registry_password_file
+            ),
+            token=read_secret("registry token", self.registry_token, self.registry_token_file),
+            ca_file=self.registry_ca_file,
+            certificate_file=self.registry_certificate_file,
+            key_file=self.registry_key_file,
+        )
 
     @property
     def offline_dir(self) -> Path:

@@ -22,6 +22,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=5,
         help="kill -9 of the live job for each of two sets of definitions in the property suite",
     )
+    parser.addoption(
+        "--intake-kills",
+        type=int,
+        default=5,
+        help="kill -9 of intake at each of four steps of its transactions",
+    )
+    parser.addoption(
+        "--fuzz-payloads",
+        type=int,
+        default=60_000,
+        help="damaged payloads that intake must refuse or take for what they say",
+    )
+    parser.addoption(
+        "--rebalance-seconds",
+        type=int,
+        default=20,
+        help="how long instances of intake join and leave, one every 3 s",
+    )
 
 
 @pytest.fixture(scope="session")

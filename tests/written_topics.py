@@ -9,15 +9,16 @@ from features.view import FeatureView
 from streaming.flink.rest import FlinkUnavailableError, dropped_late_records, live_rest_url
 from streaming.kafka.admin import Admin
 from streaming.kafka.avro import AvroCodec
+from streaming.kafka.connection import KafkaConnection
 from streaming.kafka.reader import RangeReader
 from streaming.kafka.schemas import feature_row_schema, progress_schema
 from streaming.kafka.topics import PROGRESS_TOPIC, features_topic, validated_topic
 from streaming.settings import Settings
 
 
-def create_topics(bootstrap_servers: str, defined: Definitions, partitions: int) -> None:
+def create_topics(kafka: KafkaConnection, defined: Definitions, partitions: int) -> None:
     """Create the validated logs, the feature topics and the progress topic."""
-    with Admin(bootstrap_servers) as admin:
+    with Admin(kafka) as admin:
         logs = [validated_topic(source) for source in defined.sources]
         admin.create_topics([*logs, *map(features_topic, defined.views)], partitions)
         admin.create_topics([PROGRESS_TOPIC], 1)
@@ -34,9 +35,9 @@ def dropped(settings: Settings) -> int | None:
 class Topics:
     """Everything that the job has written so far; each record is read once."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
-        self.admin = Admin(bootstrap_servers)
-        self._reader = RangeReader(bootstrap_servers)
+    def __init__(self, kafka: KafkaConnection) -> None:
+        self.admin = Admin(kafka)
+        self._reader = RangeReader(kafka)
         self._values: dict[tuple[str, int], list[bytes]] = defaultdict(list)
 
     def close(self) -> None:

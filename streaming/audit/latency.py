@@ -12,10 +12,12 @@ from feature_repo.rendering import PROJECT
 from features.definitions import Definitions
 from features.service import FeatureService
 from features.source import EventSource
-from streaming.intake.codec import CanonicalEvent, EventCodec
+from streaming.intake.codec import CanonicalEvent
+from streaming.intake.deployed import raw_events
 from streaming.intake.validation import InvalidEventError
 from streaming.kafka.admin import Admin
-from streaming.kafka.avro import AvroCodec, UndecodableError
+from streaming.kafka.avro import AvroCodec
+from streaming.kafka.framing import UndecodableError
 from streaming.kafka.reader import RangeReader
 from streaming.kafka.record import Record
 from streaming.kafka.schemas import prediction_schema
@@ -32,7 +34,7 @@ def event_to_prediction(settings: Settings, service: FeatureService) -> Millisec
     that did not come through the raw topic, such as imported history, are left out.
     """
     codec = AvroCodec(prediction_schema())
-    with _Log(settings.bootstrap_servers) as log:
+    with _Log(settings) as log:
         sent_ms: dict[str, int] = {}
         for record, event in log.raw_events(service.request):
             if event.event_id is not None:
@@ -54,7 +56,7 @@ def boundary_to_complete(settings: Settings, definitions: Definitions) -> Millis
     history, are left out; the store remembers some thousand completions of each view.
     """
     reader = OnlineReader(connect(settings.online_store), project=PROJECT, views=definitions.views)
-    with _Log(settings.bootstrap_servers) as log:
+    with _Log(settings) as log:
         boundary_ms = {
             source.name: _boundaries(log.raw_events(source), source.lateness_ms)
             for source in definitions.sources
@@ -91,9 +93,10 @@ def _boundaries(
 class _Log:
     """Committed records of whole topics."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
-        self._admin = Admin(bootstrap_servers)
-        self._reader = RangeReader(bootstrap_servers)
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._admin = Admin(settings.kafka)
+        self._reader = RangeReader(settings.kafka)
 
     def __enter__(self) -> Self:
         return self
@@ -109,9 +112,9 @@ class _Log:
 
     def raw_events(self, source: EventSource) -> Iterator[tuple[Record, CanonicalEvent]]:
         """Every valid raw record of a source with its event."""
-        codec = EventCodec(source)
+        raw = raw_events(self._settings, source)
         for record in self.records(raw_topic(source)):
             try:
-                yield record, codec.from_raw(record.value or b"")
+                yield record, raw.event(record.value)
             except (UndecodableError, InvalidEventError):
                 continue

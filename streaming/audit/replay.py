@@ -80,8 +80,8 @@ def replay(settings: Settings, definitions: Definitions, service: FeatureService
         LogError: a log has lost its beginning.
         DamagedModelError: a model that was used is no longer what it was.
     """
-    served = read_served(settings.bootstrap_servers, service)
-    ends = capture_end_offsets(settings.bootstrap_servers, definitions.sources)
+    served = read_served(settings.kafka, service)
+    ends = capture_end_offsets(settings.kafka, definitions.sources)
     answered: dict[tuple[int, int], dict[str, Any]] = {}
     doubled = 0
     for prediction in served.predictions:

@@ -9,6 +9,7 @@ from features.service import FeatureService
 from features.source import EVENT_ID
 from streaming.kafka.admin import Admin
 from streaming.kafka.avro import AvroCodec
+from streaming.kafka.connection import KafkaConnection
 from streaming.kafka.reader import RangeReader
 from streaming.kafka.record import Record
 from streaming.kafka.schemas import event_schema, prediction_schema
@@ -42,15 +43,15 @@ class Served:
     pending: int
 
 
-def read_served(bootstrap_servers: str, service: FeatureService) -> Served:
+def read_served(kafka: KafkaConnection, service: FeatureService) -> Served:
     """Read the requests from the first promotion to the scorer's committed offsets."""
-    promotions = read_promotions(bootstrap_servers, service)
+    promotions = read_promotions(kafka, service)
     if not promotions:
         msg = f"service {service.name!r}: no model was ever promoted, so nothing was served"
         raise NothingServedError(msg)
     begin = promotions[0].request_offsets
     requests_topic = validated_topic(service.request)
-    with Admin(bootstrap_servers) as admin:
+    with Admin(kafka) as admin:
         log_ends = admin.end_offsets(requests_topic, "read_committed")
         committed = admin.committed(scorer_group(service), requests_topic)
         # After the scorer's offsets: whatever they cover was written before, though a commit may
@@ -58,7 +59,7 @@ def read_served(bootstrap_servers: str, service: FeatureService) -> Served:
         answer_ends = admin.end_offsets(predictions_topic(service), "read_uncommitted")
         dead_ends = admin.end_offsets(predictions_dead_topic(service), "read_uncommitted")
     ends = {p: committed[p].offset if p in committed else begin[p] for p in log_ends}
-    reader = RangeReader(bootstrap_servers)
+    reader = RangeReader(kafka)
     try:
         requests = _requests(reader, service, begin, ends)
         pending = _requests(reader, service, ends, log_ends)

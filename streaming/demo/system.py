@@ -135,12 +135,12 @@ class DemoSystem:
 
     def wait_scored(self) -> None:
         """Wait until intake and the scorer have processed every request that was published."""
-        request, servers = self.service.request, self.settings.bootstrap_servers
+        request, kafka = self.service.request, self.settings.kafka
         readers = (
             (intake_group(request), raw_topic(request)),
             (scorer_group(self.service), validated_topic(request)),
         )
-        with Admin(servers) as admin, closing(RangeReader(servers)) as reader:
+        with Admin(kafka) as admin, closing(RangeReader(kafka)) as reader:
             for group, topic in readers:
                 wait_until(
                     partial(has_caught_up, admin, reader, group, topic),
@@ -167,9 +167,9 @@ class DemoSystem:
 
     def outcomes(self) -> dict[str, dict[Outcome, int]]:
         """Count what intake made of the raw records, by source."""
-        servers = self.settings.bootstrap_servers
+        kafka = self.settings.kafka
         sources = self.definitions.sources
-        return {source.name: intake_counters(servers, source) for source in sources}
+        return {source.name: intake_counters(kafka, source) for source in sources}
 
     def dropped_by_flink(self) -> int:
         """Count the records that the live job dropped as late; anything but 0 is corruption."""

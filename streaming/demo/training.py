@@ -39,8 +39,8 @@ def main(result: Path, test_from_ms: int) -> None:
     settings = Settings()
     service = load_definitions(settings.definitions).service("departure_delay")
     store = load_store(settings.feature_store_yaml)
-    requests = read_events(settings.bootstrap_servers, service.request)
-    outcomes = read_events(settings.bootstrap_servers, service.label.source)
+    requests = read_events(settings.kafka, service.request)
+    outcomes = read_events(settings.kafka, service.label.source)
     frame = training_set(store, service, entity_rows(service, requests, outcomes))
     sets = feature_sets(service)
     models = {
@@ -56,7 +56,7 @@ def main(result: Path, test_from_ms: int) -> None:
     version = registry.register(models["all"])
     promoted = registry.promote(service.name, version)
     promote(
-        settings.bootstrap_servers,
+        settings.kafka,
         service,
         model_name=promoted.service,
         model_version=promoted.version,

@@ -60,7 +60,7 @@ def run_backfill(
     views = tuple(views)
     check_logs(settings, views)
     horizons = {
-        source.name: horizon_ms(settings.bootstrap_servers, source, end_offsets[source.name])
+        source.name: horizon_ms(settings.kafka, source, end_offsets[source.name])
         for source in sources_of(views)
     }
     with working_directory(out_dir) as directory:

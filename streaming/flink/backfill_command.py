@@ -41,7 +41,7 @@ def backfill(
         _show_files(Console(), definitions, report)
     elif until is None:
         sources = sources_of(definitions.views)
-        ends = capture_end_offsets(settings.bootstrap_servers, sources)
+        ends = capture_end_offsets(settings.kafka, sources)
         _show_log(Console(), run_backfill(settings, definitions.views, ends, out_dir))
     else:
         msg = f"--until: got {until} without --history; the log has a horizon of its own"

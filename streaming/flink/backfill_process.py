@@ -18,7 +18,7 @@ def main(result: Path) -> None:
     """Replace the offline rows of every view by those of the log as it is now."""
     settings = Settings()
     definitions = load_definitions(settings.definitions)
-    ends = capture_end_offsets(settings.bootstrap_servers, definitions.sources)
+    ends = capture_end_offsets(settings.kafka, definitions.sources)
     report = run_backfill(settings, definitions.views, ends, settings.offline_dir)
     result.write_text(json.dumps(asdict(report)), encoding="utf-8")
 

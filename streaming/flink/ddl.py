@@ -16,6 +16,8 @@ from streaming.flink.tables import (
     leave_table,
     rows_table,
 )
+from streaming.kafka.connection import KafkaConnection
+from streaming.kafka.java_options import java_options
 from streaming.kafka.topics import PROGRESS_TOPIC, features_topic, validated_topic
 
 # What the consumer of a live job waits for before it hands over less than a full fetch.
@@ -30,7 +32,7 @@ def scan_tables(
     source: EventSource,
     sizes_ms: tuple[int, ...],
     *,
-    bootstrap_servers: str,
+    kafka: KafkaConnection,
     parallelism: int,
     end_offsets: Mapping[int, int] | None = None,
 ) -> tuple[str, ...]:
@@ -39,11 +41,11 @@ def scan_tables(
     Args:
         source: the source.
         sizes_ms: distinct window sizes of its views, milliseconds.
-        bootstrap_servers: Kafka, comma separated.
+        kafka: the cluster.
         parallelism: at most the number of partitions, or no watermark ever moves.
         end_offsets: where to stop in each partition, exclusive; without it the scan never ends.
     """
-    common = _scan_options(source, bootstrap_servers, parallelism)
+    common = _scan_options(source, kafka, parallelism)
     return source_tables(
         source, sizes_ms, lambda shift_ms: common | _end_options(source, shift_ms, end_offsets)
     )
@@ -81,11 +83,11 @@ def _scan(name: str, source: EventSource, shift_ms: int, with_options: str) -> s
     return _create(name, lines, with_options)
 
 
-def _scan_options(source: EventSource, bootstrap_servers: str, parallelism: int) -> dict[str, str]:
+def _scan_options(source: EventSource, kafka: KafkaConnection, parallelism: int) -> dict[str, str]:
     return {
         "connector": "kafka",
         "topic": validated_topic(source),
-        "properties.bootstrap.servers": bootstrap_servers,
+        **_client_options(kafka),
         "properties.isolation.level": "read_committed",
         "properties.allow.auto.create.topics": "false",
         "properties.commit.offsets.on.checkpoint": "false",
@@ -121,12 +123,12 @@ def _end_options(
     }
 
 
-def feature_sink(view: FeatureView, *, bootstrap_servers: str) -> str:
+def feature_sink(view: FeatureView, *, kafka: KafkaConnection) -> str:
     """Table over the feature topic of a view, keyed by its join keys.
 
     At-least-once, because a row is determined by its key and window end.
     """
-    values = _sink_options(features_topic(view), bootstrap_servers) | {
+    values = _sink_options(features_topic(view), kafka) | {
         "key.format": "avro",
         "key.fields": ";".join(key.name for key in view.join_keys),
         "value.format": "avro",
@@ -135,7 +137,7 @@ def feature_sink(view: FeatureView, *, bootstrap_servers: str) -> str:
     return _create(rows_table(view), _row_columns(view), options(values))
 
 
-def progress_sink(*, bootstrap_servers: str) -> str:
+def progress_sink(*, kafka: KafkaConnection) -> str:
     """Table over the progress topic; one writer, so that window ends of a view stay in order."""
     lines = [
         "  `view` STRING NOT NULL",
@@ -143,7 +145,7 @@ def progress_sink(*, bootstrap_servers: str) -> str:
         f"  {quoted(WINDOW_END_MS)} BIGINT NOT NULL",
         "  `row_count` BIGINT NOT NULL",
     ]
-    values = _sink_options(PROGRESS_TOPIC, bootstrap_servers) | {
+    values = _sink_options(PROGRESS_TOPIC, kafka) | {
         "format": "avro",
         "sink.parallelism": "1",
     }
@@ -165,15 +167,20 @@ def _row_columns(view: FeatureView) -> list[str]:
     ]
 
 
-def _sink_options(topic: str, bootstrap_servers: str) -> dict[str, str]:
+def _sink_options(topic: str, kafka: KafkaConnection) -> dict[str, str]:
     return {
         "connector": "kafka",
         "topic": topic,
-        "properties.bootstrap.servers": bootstrap_servers,
+        **_client_options(kafka),
         "properties.linger.ms": "0",
         "properties.allow.auto.create.topics": "false",
         "sink.delivery-guarantee": "at-least-once",
     }
+
+
+def _client_options(kafka: KafkaConnection) -> dict[str, str]:
+    properties = {"bootstrap.servers": kafka.bootstrap_servers} | java_options(kafka)
+    return {f"properties.{name}": value for name, value in properties.items()}
 
 
 def _create(name: str, lines: list[str], with_options: str) -> str:

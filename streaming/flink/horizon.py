@@ -8,6 +8,7 @@ from features.source import EventSource
 from streaming.intake.codec import CanonicalEvent, EventCodec
 from streaming.intake.tail import recent_events
 from streaming.kafka.admin import Admin
+from streaming.kafka.connection import KafkaConnection
 from streaming.kafka.reader import RangeReader
 from streaming.kafka.topics import validated_topic
 
@@ -18,27 +19,27 @@ class HorizonError(SamestreamError, ValueError):
     """A log in which nothing is final yet."""
 
 
-def capture_end_offsets(bootstrap_servers: str, sources: Iterable[EventSource]) -> EndOffsets:
+def capture_end_offsets(kafka: KafkaConnection, sources: Iterable[EventSource]) -> EndOffsets:
     """Return the end of every partition of the sources as it is now, by source name.
 
     It may lie within a transaction, for whose end a reader waits: Kafka answers a commit before
     every partition shows it, so the last stable offset can miss what is committed already.
     """
-    with Admin(bootstrap_servers) as admin:
+    with Admin(kafka) as admin:
         return {
             source.name: admin.end_offsets(validated_topic(source), "read_uncommitted")
             for source in sources
         }
 
 
-def horizon_ms(bootstrap_servers: str, source: EventSource, end_offsets: dict[int, int]) -> int:
+def horizon_ms(kafka: KafkaConnection, source: EventSource, end_offsets: dict[int, int]) -> int:
     """Return the newest window end that no later event can belong to, milliseconds.
 
     At the end of bounded input every window fires, also those that later events belong to: rows
     after the horizon are not true.
 
     Args:
-        bootstrap_servers: Kafka, comma separated.
+        kafka: the cluster.
         source: the source.
         end_offsets: end offset (exclusive) of each partition.
 
@@ -46,7 +47,7 @@ def horizon_ms(bootstrap_servers: str, source: EventSource, end_offsets: dict[in
         HorizonError: A partition has no event below its end offset.
     """
     codec = EventCodec(source)
-    with closing(RangeReader(bootstrap_servers)) as reader:
+    with closing(RangeReader(kafka)) as reader:
         newest = []
         for partition, end in end_offsets.items():
 

@@ -25,7 +25,7 @@ def check_logs(settings: Settings, views: Iterable[FeatureView]) -> None:
     Raises:
         TopicError: A log is missing, has another number of partitions or lost its beginning.
     """
-    with Admin(settings.bootstrap_servers) as admin:
+    with Admin(settings.kafka) as admin:
         topics = [validated_topic(source) for source in sources_of(views)]
         admin.check_log(topics, settings.partitions)
 
@@ -50,7 +50,7 @@ def create_views(
         return scan_tables(
             source,
             sizes_ms,
-            bootstrap_servers=settings.bootstrap_servers,
+            kafka=settings.kafka,
             parallelism=min(settings.parallelism, settings.partitions),
             end_offsets=None if end_offsets is None else end_offsets[source.name],
         )

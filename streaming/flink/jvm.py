@@ -4,6 +4,7 @@ import atexit
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -44,40 +45,56 @@ _OPENED = (
 _UNSIGNALLED = ("/bin/sh", "-c", "trap '' INT TERM; exec \"$@\"", "sh")
 
 _processes: list[subprocess.Popen[bytes]] = []
+_given: list[dict[str, str]] = []
 
 
 class JvmError(SamestreamError, RuntimeError):
-    """Flink's JVM did not start."""
+    """Flink's JVM did not start, or runs with other secrets."""
 
 
-def ensure_jvm(*, max_heap_mb: int, log_dir: Path) -> None:
+def ensure_jvm(
+    *,
+    max_heap_mb: int,
+    log_dir: Path,
+    jars: Sequence[Path],
+    environment: Mapping[str, str],
+    system_properties: Mapping[str, str],
+) -> None:
     """Start the JVM of this process, unless it has one.
 
     Args:
         max_heap_mb: -Xmx; PyFlink alone would take a quarter of the machine.
         log_dir: receives the JVM's log and temporary files; no other process may use it.
+        jars: added to Flink's own.
+        environment: secrets, added to the environment of this process.
+        system_properties: anybody can see them.
 
     Raises:
-        JvmError: It ended at once.
+        JvmError: It ended at once, or it runs already and was given something else.
     """
+    given = {**environment, **system_properties}
     if _processes:
+        if given != _given[0]:
+            msg = "Flink's JVM: got other secrets than it runs with; allowed is a new process"
+            raise JvmError(msg)
         return
     temporary = log_dir / "tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     port_file = temporary / "port"
-    environment = os.environ | {"_PYFLINK_CONN_INFO_PATH": str(port_file)}
-    prepare_environment_variables(environment)
+    variables = os.environ | dict(environment) | {"_PYFLINK_CONN_INFO_PATH": str(port_file)}
+    prepare_environment_variables(variables)
     output = log_dir / "jvm.log"
     with output.open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - our own command line
-            _command(max_heap_mb, log_dir, environment),
-            env=environment,
+            _command(max_heap_mb, log_dir, variables, system_properties, jars),
+            env=variables,
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
         )
     _processes.append(process)
+    _given.append(given)
     wait_until(
         lambda: _port(port_file) is not None or process.poll() is not None,
         timeout=_STARTED_WITHIN,
@@ -96,9 +113,16 @@ def ensure_jvm(*, max_heap_mb: int, log_dir: Path) -> None:
     atexit.register(_stop, process)
 
 
-def _command(max_heap_mb: int, log_dir: Path, environment: dict[str, str]) -> list[str]:
-    logging = Path(environment["FLINK_CONF_DIR"]) / "log4j-cli.properties"
+def _command(
+    max_heap_mb: int,
+    log_dir: Path,
+    variables: dict[str, str],
+    system_properties: Mapping[str, str],
+    jars: Sequence[Path],
+) -> list[str]:
+    logging = Path(variables["FLINK_CONF_DIR"]) / "log4j-cli.properties"
     properties = {
+        **system_properties,
         "java.awt.headless": "true",
         "java.io.tmpdir": str(log_dir.absolute() / "tmp"),
         "log.file": str(log_dir.absolute() / "flink.log"),
@@ -113,7 +137,7 @@ def _command(max_heap_mb: int, log_dir: Path, environment: dict[str, str]) -> li
         *(f"--add-opens={package}=ALL-UNNAMED" for package in _OPENED),
         *(f"-D{name}={value}" for name, value in properties.items()),
         "-cp",
-        construct_flink_classpath(environment),
+        ":".join([construct_flink_classpath(variables), *map(str, jars)]),
         "org.apache.flink.client.python.PythonGatewayServer",
     ]
 

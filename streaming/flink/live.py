@@ -81,11 +81,11 @@ def live_inserts(
 ) -> StatementSet:
     """Return everything that the live job writes: the rows of each view, and all progress."""
     create_views(environment, settings, definitions.views)
-    servers = settings.bootstrap_servers
-    environment.execute_sql(progress_sink(bootstrap_servers=servers))
+    kafka = settings.kafka
+    environment.execute_sql(progress_sink(kafka=kafka))
     inserts = environment.create_statement_set()
     for view in definitions.views:
-        environment.execute_sql(feature_sink(view, bootstrap_servers=servers))
+        environment.execute_sql(feature_sink(view, kafka=kafka))
         inserts.add_insert_sql(f"INSERT INTO {quoted(rows_table(view))}\n{select_rows(view)}")
     progress = "\nUNION ALL\n".join(select_progress(view) for view in definitions.views)
     inserts.add_insert_sql(f"INSERT INTO {quoted(PROGRESS)}\n{progress}")
@@ -94,7 +94,7 @@ def live_inserts(
 
 def _check_topics(settings: Settings, definitions: Definitions) -> None:
     check_logs(settings, definitions.views)
-    with Admin(settings.bootstrap_servers) as admin:
+    with Admin(settings.kafka) as admin:
         admin.partitions([features_topic(view) for view in definitions.views])
         admin.check_partitions([PROGRESS_TOPIC], 1)
 

@@ -41,7 +41,7 @@ def ingest(
 ) -> None:
     """Do what `run_ingest` does, for a Feast project, until the event is set."""
     decoder = StepDecoder(definitions)
-    with Admin(settings.bootstrap_servers) as admin:
+    with Admin(settings.kafka) as admin:
         admin.check_log(decoder.feature_topics, settings.partitions)
         admin.check_log([PROGRESS_TOPIC], 1)
         partitions = admin.partitions([*decoder.feature_topics, PROGRESS_TOPIC])
@@ -60,7 +60,7 @@ def ingest(
         "continues after %d records of %d partitions", sum(positions.values()), len(positions)
     )
     with (
-        closing(LogFollower(settings.bootstrap_servers, positions)) as follower,
+        closing(LogFollower(settings.kafka, positions)) as follower,
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="store") as store,
     ):
         records, reported_at = 0, time.monotonic()

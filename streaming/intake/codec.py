@@ -1,17 +1,16 @@
-"""From the bytes of a raw record to an event, and to the bytes of the validated log."""
+"""From the values of an event to the bytes of the validated log, and back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from features.source import EVENT_ID, EVENT_TIME_MS, EventSource
 from streaming.intake.validation import EventValidator
-from streaming.kafka.avro import AvroCodec, UndecodableError
+from streaming.kafka.avro import AvroCodec
+from streaming.kafka.framing import UndecodableError
 from streaming.kafka.schemas import event_schema
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CanonicalEvent:
+class CanonicalEvent(NamedTuple):
     """A valid event, or a heartbeat, as it stands in the validated log.
 
     Attributes:
@@ -26,7 +25,7 @@ class CanonicalEvent:
 
 
 class EventCodec:
-    """Decodes and validates the events of one source."""
+    """Validates and encodes the events of one source."""
 
     def __init__(self, source: EventSource) -> None:
         self._avro = AvroCodec(event_schema(source))
@@ -35,24 +34,23 @@ class EventCodec:
             (EVENT_ID, EVENT_TIME_MS, *(field.name for field in source.fields))
         )
 
-    def from_raw(self, value: bytes) -> CanonicalEvent:
-        """Return the valid event of a raw record.
+    def valid(self, event: dict[str, Any], content: bytes | None = None) -> CanonicalEvent:
+        """Return the event of decoded values, null for what is missing.
+
+        Args:
+            event: the values; a zero with a sign loses it, in place.
+            content: the bare Avro of the canonical schema that they were decoded from, if any.
 
         Raises:
-            UndecodableError: not the single-object encoding of the source's schema.
             InvalidEventError: a value that the source does not allow.
         """
-        bare = self._avro.bare(value)
-        event = self._avro.decode(bare)
         self._validator.check(event)
-        if self._validator.positive_zeros(event):
-            bare = self._avro.encode(event)
-        return CanonicalEvent(
-            event_id=event[EVENT_ID], event_time_ms=event[EVENT_TIME_MS], content=bare
-        )
+        if self._validator.positive_zeros(event) or content is None:
+            content = self._avro.encode(event)
+        return CanonicalEvent(event[EVENT_ID], event[EVENT_TIME_MS], content)
 
     def from_values(self, values: Mapping[str, Any]) -> CanonicalEvent:
-        """Return the valid event that `from_raw` gives for values which a producer publishes.
+        """Return the event of values as a producer knows them.
 
         Raises:
             UndecodableError: a column that the source does not have, or a value whose type does
@@ -70,19 +68,12 @@ class EventCodec:
         except (TypeError, ValueError, AttributeError, OverflowError) as error:
             msg = f"values do not fit the schema: {error}"
             raise UndecodableError(msg) from error
-        self._validator.check(event)
-        if self._validator.positive_zeros(event):
-            content = self._avro.encode(event)
-        return CanonicalEvent(
-            event_id=event[EVENT_ID], event_time_ms=event[EVENT_TIME_MS], content=content
-        )
+        return self.valid(event, content)
 
     def from_log(self, content: bytes) -> CanonicalEvent:
         """Return the event of a record of the validated log."""
         event = self._avro.decode(content)
-        return CanonicalEvent(
-            event_id=event[EVENT_ID], event_time_ms=event[EVENT_TIME_MS], content=content
-        )
+        return CanonicalEvent(event[EVENT_ID], event[EVENT_TIME_MS], content)
 
     def heartbeat(self, event_time_ms: int) -> CanonicalEvent:
         """Return the heartbeat of an instant."""

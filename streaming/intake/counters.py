@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from features.source import EventSource
 from streaming.intake.gate import Outcome
 from streaming.kafka.admin import Admin
+from streaming.kafka.connection import KafkaConnection
 from streaming.kafka.topics import raw_topic
 
 
@@ -25,10 +26,26 @@ def decode_counters(metadata: str | None) -> dict[Outcome, int]:
     return {Outcome(name): count for name, count in json.loads(metadata or "{}").items()}
 
 
-def intake_counters(bootstrap_servers: str, source: EventSource) -> dict[Outcome, int]:
+def intake_counters(kafka: KafkaConnection, source: EventSource) -> dict[Outcome, int]:
     """Return how many raw records of a source had each outcome, over the life of its log."""
     total: Counter[Outcome] = Counter(dict.fromkeys(Outcome, 0))
-    with Admin(bootstrap_servers) as admin:
-        for committed in admin.committed(intake_group(source), raw_topic(source)).values():
-            total.update(decode_counters(committed.metadata))
+    for counters in partition_counters(kafka, source).values():
+        total.update(counters)
     return dict(total)
+
+
+def partition_counters(
+    kafka: KafkaConnection, source: EventSource
+) -> dict[int, dict[Outcome, int]]:
+    """Return the same by partition; every partition of the raw topic has every outcome."""
+    topic = raw_topic(source)
+    with Admin(kafka) as admin:
+        committed = admin.committed(intake_group(source), topic)
+        partitions = admin.partitions([topic])[topic]
+    none = dict.fromkeys(Outcome, 0)
+    return {
+        partition: none | decode_counters(committed[partition].metadata)
+        if partition in committed
+        else none.copy()
+        for partition in partitions
+    }

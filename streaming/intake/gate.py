@@ -58,6 +58,9 @@ class Dead:
 
 Verdict = Accepted | Duplicate | Late | Dead
 
+# An event time that is as many times the clock is in a smaller unit.
+_FINER = 500
+
 _ACCEPTED = Accepted()
 _DUPLICATE = Duplicate()
 
@@ -100,14 +103,16 @@ class PartitionState:
     @property
     def horizon_ms(self) -> int | None:
         """Event time that is late, as is everything before it; None before the first event."""
-        return None if self.newest_ms is None else self.newest_ms - self._lateness_ms
+        newest_ms = self._staged_newest_ms
+        return None if newest_ms is None else newest_ms - self._lateness_ms
 
     def recent(self, event_id: str) -> CanonicalEvent | None:
         """Return the accepted event of that id, if it is not late by now."""
         event = self._staged_recent.get(event_id) or self._recent.get(event_id)
-        if event is None or self.horizon_ms is None or event.event_time_ms <= self.horizon_ms:
+        if event is None:
             return None
-        return event
+        horizon_ms = self.horizon_ms
+        return None if horizon_ms is None or event.event_time_ms <= horizon_ms else event
 
     def accept(self, event: CanonicalEvent) -> None:
         """Stage an accepted event or heartbeat."""
@@ -172,14 +177,17 @@ class Gate:
                 "got a heartbeat; allowed are events: on this log intake makes the heartbeats",
             )
         if time_ms > now_ms + self._skew_ms:
+            finer = "; it looks like microseconds" if time_ms > _FINER * now_ms else ""
             return Dead(
                 "time",
                 "too_early",
-                f"got event time {time_ms} at {now_ms}; allowed is up to {self._skew_ms} ms later",
+                f"got event time {time_ms} at {now_ms}; allowed is up to {self._skew_ms} ms "
+                f"later{finer}",
             )
-        if state.horizon_ms is not None and time_ms <= state.horizon_ms:
+        horizon_ms = state.horizon_ms
+        if horizon_ms is not None and time_ms <= horizon_ms:
             return Late(
-                f"got event time {time_ms}; allowed is later than {state.horizon_ms}, the newest "
+                f"got event time {time_ms}; allowed is later than {horizon_ms}, the newest "
                 f"event time minus {self._lateness_ms} ms"
             )
         known = None if event.event_id is None else state.recent(event.event_id)

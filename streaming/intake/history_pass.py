@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from features.source import EVENT_ID, EVENT_TIME_MS, EventSource
+from streaming.intake.codec import EventCodec
 from streaming.intake.event_order import Event, EventOrderError, in_order
 from streaming.intake.gate import Outcome, PartitionState
 from streaming.intake.heartbeats import closing_heartbeats
@@ -58,6 +59,7 @@ class HistoryPass:
             [] if end_ms is None else closing_heartbeats(slides_ms, source.lateness_ms, end_ms)
         )
         self._log = validated_topic(source)
+        self._codec = EventCodec(source)
         self._rules = IntakeRules(source, "replay")
         self._states = [PartitionState(source.lateness_ms) for _ in range(partitions)]
 
@@ -91,7 +93,7 @@ class HistoryPass:
                     yield from self._series(due.popleft())
             record = self._record(offset, event)
             state = self._states[record.partition]
-            output = self._rules.judge_values(state, record, event, self._now_ms)
+            output = self._rules.judge(state, record, self._codec.from_values, event, self._now_ms)
             if output is not None and output.topic != self._log:
                 # There never were bytes to keep, so a dead letter keeps the values as JSON.
                 output = output._replace(value=json.dumps(event, default=repr).encode())

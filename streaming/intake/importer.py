@@ -11,6 +11,7 @@ from streaming.intake.event_order import Event
 from streaming.intake.gate import Outcome
 from streaming.intake.history_pass import HistoryPass
 from streaming.kafka.admin import Admin
+from streaming.kafka.connection import KafkaConnection
 from streaming.kafka.reader import RangeReader
 from streaming.kafka.record import Record
 from streaming.kafka.topics import dead_topic, validated_topic
@@ -75,15 +76,13 @@ def import_history(
         now_ms=time.time_ns() // 1_000_000,
     )
     with ExitStack() as stack:
-        admin = stack.enter_context(Admin(settings.bootstrap_servers))
+        admin = stack.enter_context(Admin(settings.kafka))
         admin.check_log([log], settings.partitions)
         admin.check_partitions([dead_topic(source)], settings.partitions)
         # Its start aborts what a killed import left open, so the ends read next are final.
-        writer = stack.enter_context(
-            TransactionalWriter(settings.bootstrap_servers, f"import.{source.name}")
-        )
+        writer = stack.enter_context(TransactionalWriter(settings.kafka, f"import.{source.name}"))
         held = {
-            partition: _records(stack, settings.bootstrap_servers, log, partition, end)
+            partition: _records(stack, settings.kafka, log, partition, end)
             for partition, end in admin.end_offsets(log, "read_committed").items()
         }
         comparison = LogComparison(log, held)
@@ -107,10 +106,10 @@ def import_history(
 
 
 def _records(
-    stack: ExitStack, bootstrap_servers: str, topic: str, partition: int, end: int
+    stack: ExitStack, kafka: KafkaConnection, topic: str, partition: int, end: int
 ) -> Iterator[Record]:
     """Committed records of a partition; each has a reader of its own, as they are read in turn."""
     if not end:
         return iter(())
-    reader = stack.enter_context(closing(RangeReader(bootstrap_servers)))
+    reader = stack.enter_context(closing(RangeReader(kafka)))
     return reader.read(topic, partition, 0, end)

@@ -1,15 +1,16 @@
 """The intake of one source: from the raw topic to the validated log."""
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from features.definitions import Definitions
 from features.source import EventSource
-from streaming.intake.codec import CanonicalEvent, EventCodec
 from streaming.intake.counters import decode_counters, encode_counters, intake_group
+from streaming.intake.deployed import raw_events
 from streaming.intake.gate import Clock, PartitionState
+from streaming.intake.raw import RawEvents
+from streaming.intake.restored import restored_state
 from streaming.intake.rules import IntakeRules
-from streaming.intake.tail import recent_events
 from streaming.intake.wall_clock import WallClockHeartbeats
 from streaming.kafka.admin import Admin
 from streaming.kafka.loop import ExactlyOnceLoop, stop_on_signal
@@ -24,6 +25,7 @@ class IntakeProcessor:
 
     Args:
         source: whose events these are.
+        raw: decodes them.
         slides_ms: slides of the views over the source.
         clock: who makes the heartbeats of this log.
         admin: reads the ends of logs.
@@ -35,6 +37,7 @@ class IntakeProcessor:
         self,
         *,
         source: EventSource,
+        raw: RawEvents,
         slides_ms: Collection[int],
         clock: Clock,
         admin: Admin,
@@ -47,7 +50,7 @@ class IntakeProcessor:
         self._admin = admin
         self._reader = reader
         self._now_ms = now_ms
-        self._codec = EventCodec(source)
+        self._raw = raw
         self._rules = IntakeRules(source, clock)
         self._states: dict[int, PartitionState] = {}
         self._heartbeats: dict[int, WallClockHeartbeats] = {}
@@ -57,7 +60,9 @@ class IntakeProcessor:
         # The high watermark: a transaction that is still open below it is waited for.
         ends = self._admin.end_offsets(validated_topic(self._source), "read_uncommitted")
         self._states = {
-            partition: self._restored(partition, ends[partition], metadata)
+            partition: restored_state(
+                self._reader, self._source, partition, ends[partition], decode_counters(metadata)
+            )
             for partition, metadata in committed.items()
         }
         if self._clock == "wall":
@@ -69,7 +74,10 @@ class IntakeProcessor:
     def process(self, batch: Sequence[Record]) -> list[OutputRecord]:
         now_ms = self._now_ms()
         outputs = (
-            self._rules.judge(self._states[record.partition], record, now_ms) for record in batch
+            self._rules.judge(
+                self._states[record.partition], record, self._raw.event, record.value, now_ms
+            )
+            for record in batch
         )
         return [output for output in outputs if output is not None]
 
@@ -94,17 +102,6 @@ class IntakeProcessor:
         for state in self._states.values():
             state.abort()
 
-    def _restored(self, partition: int, end: int, metadata: str | None) -> PartitionState:
-        def read(start: int, stop: int) -> Iterator[CanonicalEvent]:
-            records = self._reader.read(validated_topic(self._source), partition, start, stop)
-            return (self._codec.from_log(record.value or b"") for record in records)
-
-        state = PartitionState(self._source.lateness_ms, decode_counters(metadata))
-        for event in recent_events(read, end, self._source.lateness_ms):
-            state.accept(event)
-        state.commit()
-        return state
-
     def _wall_clock(self, partition: int) -> WallClockHeartbeats:
         topic = raw_topic(self._source)
         return WallClockHeartbeats(
@@ -115,27 +112,44 @@ class IntakeProcessor:
         )
 
 
+def _wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 def run_intake(
-    settings: Settings, definitions: Definitions, source_name: str, instance: str = "0"
+    settings: Settings,
+    definitions: Definitions,
+    source_name: str,
+    instance: str = "0",
+    now_ms: Callable[[], int] = _wall_clock_ms,
 ) -> None:
-    """Run the intake of one source until SIGTERM; `instance` is its stable name in the group."""
+    """Run the intake of one source until SIGTERM.
+
+    Args:
+        settings: where Kafka is, and whose clock it is.
+        definitions: hold the source.
+        source_name: of the source.
+        instance: stable name of this instance in the group of the source.
+        now_ms: reads the wall clock, milliseconds.
+    """
     stop = stop_on_signal()
     source = definitions.source(source_name)
-    with Admin(settings.bootstrap_servers) as admin:
+    with Admin(settings.kafka) as admin:
         topics = [raw_topic(source), validated_topic(source)]
         admin.check_log(topics, settings.partitions)
         admin.check_partitions([late_topic(source), dead_topic(source)], settings.partitions)
-        reader = RangeReader(settings.bootstrap_servers)
+        reader = RangeReader(settings.kafka)
         processor = IntakeProcessor(
             source=source,
+            raw=raw_events(settings, source),
             slides_ms=definitions.slides_ms(source),
             clock=settings.clock,
             admin=admin,
             reader=reader,
-            now_ms=lambda: time.time_ns() // 1_000_000,
+            now_ms=now_ms,
         )
         ExactlyOnceLoop(
-            bootstrap_servers=settings.bootstrap_servers,
+            kafka=settings.kafka,
             topic=raw_topic(source),
             group=intake_group(source),
             instance=instance,

@@ -11,6 +11,7 @@ from features.errors import SamestreamError
 from streaming.intake.event_order import Event
 from streaming.intake.timeline import Moment, timeline
 from streaming.kafka.admin import Admin
+from streaming.kafka.connection import KafkaConnection
 from streaming.kafka.producer import EventProducer
 from streaming.kafka.topics import raw_topic
 from streaming.settings import Settings
@@ -71,7 +72,7 @@ def replay(
     pace = _Pace(start_ms, speed)
     event_count = heartbeat_count = 0
     time_ms = start_ms
-    with _Publisher(settings.bootstrap_servers, definitions) as publisher:
+    with _Publisher(settings.kafka, definitions) as publisher:
         for moment in timeline(definitions, events, start_ms):
             if pace.seconds_until(moment.time_ms) > 0 or publisher.is_due:
                 publisher.flush()
@@ -94,14 +95,14 @@ def replay(
 class _Publisher:
     """One producer for each source; a series of heartbeats lies between two flushes."""
 
-    def __init__(self, bootstrap_servers: str, definitions: Definitions) -> None:
+    def __init__(self, kafka: KafkaConnection, definitions: Definitions) -> None:
         topics = {source.name: raw_topic(source) for source in definitions.sources}
-        with Admin(bootstrap_servers) as admin:
+        with Admin(kafka) as admin:
             partitions = admin.partitions(topics.values())
         self._partitions = {name: partitions[topic] for name, topic in topics.items()}
         self._stack = ExitStack()
         self._producers = {
-            source.name: self._stack.enter_context(EventProducer(source, bootstrap_servers))
+            source.name: self._stack.enter_context(EventProducer(source, kafka))
             for source in definitions.sources
         }
         self._unflushed: set[str] = set()

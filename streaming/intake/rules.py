@@ -1,13 +1,13 @@
 """The rules of intake for one raw record: what is written for it, and what is remembered."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 from features.source import EventSource
 from streaming.intake.codec import CanonicalEvent, EventCodec
 from streaming.intake.gate import Clock, Dead, Duplicate, Gate, Late, Outcome, PartitionState
 from streaming.intake.validation import InvalidEventError
-from streaming.kafka.avro import UndecodableError
+from streaming.kafka.framing import UndecodableError
 from streaming.kafka.quarantine import quarantined
 from streaming.kafka.record import OutputRecord, Record
 from streaming.kafka.topics import dead_topic, late_topic, validated_topic
@@ -24,23 +24,13 @@ class IntakeRules:
     """
 
     def __init__(self, source: EventSource, clock: Clock) -> None:
-        self._source = source
+        self._log, self._late_topic, self._dead_topic = (
+            named(source) for named in (validated_topic, late_topic, dead_topic)
+        )
         self._codec = EventCodec(source)
         self._gate = Gate(source, clock)
 
-    def judge(self, state: PartitionState, record: Record, now_ms: int) -> OutputRecord | None:
-        """Stage a record in the state of its partition; return what to write, if anything."""
-        if record.value is None:
-            return self._dead(state, record, Dead("decode", "undecodable", "got a null value"))
-        return self._judge(state, record, self._codec.from_raw, record.value, now_ms)
-
-    def judge_values(
-        self, state: PartitionState, record: Record, values: Mapping[str, Any], now_ms: int
-    ) -> OutputRecord | None:
-        """Do the same for a record whose values are known without decoding it."""
-        return self._judge(state, record, self._codec.from_values, values, now_ms)
-
-    def _judge(
+    def judge(
         self,
         state: PartitionState,
         record: Record,
@@ -48,12 +38,22 @@ class IntakeRules:
         content: _T,
         now_ms: int,
     ) -> OutputRecord | None:
+        """Stage a record in the state of its partition; return what to write, if anything.
+
+        Args:
+            state: of the partition.
+            record: the raw record.
+            read: makes the valid event of the content, as `RawEvents.event` does of the value of
+                the record and `EventCodec.from_values` of values that are known already.
+            content: what is read.
+            now_ms: wall clock, milliseconds.
+        """
         try:
             event = read(content)
         except UndecodableError as error:
-            return self._dead(state, record, Dead("decode", "undecodable", str(error)))
+            return self._dead(state, record, Dead("decode", error.reason, str(error)))
         except InvalidEventError as error:
-            return self._dead(state, record, Dead("validate", "invalid", str(error)))
+            return self._dead(state, record, Dead("validate", error.reason, str(error)))
         if record.key is None and event.event_id is not None:
             detail = "got a null key; allowed is a key, so that duplicates meet in one partition"
             return self._dead(state, record, Dead("validate", "null_key", detail))
@@ -79,13 +79,15 @@ class IntakeRules:
         return self._validated(partition, None, heartbeat)
 
     def _validated(self, partition: int, key: bytes | None, event: CanonicalEvent) -> OutputRecord:
-        return OutputRecord(validated_topic(self._source), partition, key, event.content)
+        return OutputRecord(self._log, partition, key, event.content)
 
     def _late(self, record: Record, late: Late) -> OutputRecord:
-        topic = late_topic(self._source)
-        return quarantined(record, topic, stage="time", reason="late", detail=late.detail)
+        return quarantined(
+            record, self._late_topic, stage="time", reason="late", detail=late.detail
+        )
 
     def _dead(self, state: PartitionState, record: Record, dead: Dead) -> OutputRecord:
         state.count(Outcome.DEAD)
-        topic = dead_topic(self._source)
-        return quarantined(record, topic, stage=dead.stage, reason=dead.reason, detail=dead.detail)
+        return quarantined(
+            record, self._dead_topic, stage=dead.stage, reason=dead.reason, detail=dead.detail
+        )

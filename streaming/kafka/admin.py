@@ -17,8 +17,10 @@ from streaming.kafka.client import (
     MAX_RAW_RECORD_BYTES,
     MAX_RECORD_BYTES,
     REQUEST_TIMEOUT_MS,
+    KafkaUnreachableError,
     build_admin,
 )
+from streaming.kafka.connection import KafkaConnection
 from streaming.kafka.topics import dead_topic, late_topic, raw_topic, validated_topic
 
 Isolation = Literal["read_committed", "read_uncommitted"]
@@ -63,8 +65,8 @@ class Committed:
 class Admin:
     """Administration of one Kafka cluster; a context manager that closes its connections."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
-        self._client = build_admin(bootstrap_servers)
+    def __init__(self, kafka: KafkaConnection) -> None:
+        self._client = build_admin(kafka)
 
     def __enter__(self) -> Self:
         return self
@@ -180,11 +182,11 @@ class Admin:
         self._client.remove_group_members(group, [MemberToRemove(group_instance_id=instance)])
 
 
-def is_answering(bootstrap_servers: str) -> bool:
+def is_answering(kafka: KafkaConnection) -> bool:
     """Whether a broker answers an admin call within seconds."""
     try:
-        admin = build_admin(bootstrap_servers, timeout_ms=_ANSWER_TIMEOUT_MS)
-    except KafkaError:
+        admin = build_admin(kafka, timeout_ms=_ANSWER_TIMEOUT_MS)
+    except (KafkaUnreachableError, KafkaError):
         return False
     try:
         return bool(admin.describe_cluster()["brokers"])

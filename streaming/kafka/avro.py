@@ -6,16 +6,9 @@ from typing import Any
 import fastavro
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
-from features.errors import SamestreamError
 from streaming.kafka.decimals import DecimalFields
+from streaming.kafka.framing import UndecodableError, single_object_header, split_single_object
 from streaming.kafka.schemas import Schema
-
-_MARKER = b"\xc3\x01"
-_HEADER_BYTES = 10
-
-
-class UndecodableError(SamestreamError, ValueError):
-    """Bytes that are not the Avro encoding of a record of the schema."""
 
 
 def schema_fingerprint(schema: Schema | str) -> bytes:
@@ -29,7 +22,7 @@ class AvroCodec:
     def __init__(self, schema: Schema) -> None:
         self._decimals = DecimalFields(schema)
         self._schema = fastavro.parse_schema(self._decimals.plain_schema)
-        self._header = _MARKER + schema_fingerprint(schema)
+        self._header = single_object_header(schema_fingerprint(schema))
 
     def encode(self, record: dict[str, Any]) -> bytes:
         """Return the bare Avro encoding.
@@ -37,12 +30,12 @@ class AvroCodec:
         Raises:
             DecimalError: a value that is not a `decimal.Decimal` which fits its field.
         """
-        return self._encode_plain(self._decimals.to_plain(record))
+        out = io.BytesIO()
+        fastavro.schemaless_writer(out, self._schema, self._decimals.to_plain(record))
+        return out.getvalue()
 
     def decode(self, bare: bytes) -> dict[str, Any]:
         """Return the record of a bare Avro encoding.
-
-        A decimal may have more digits than its field; to refuse it is up to validation.
 
         Raises:
             UndecodableError: encoding the result again would not give these bytes; so nothing is
@@ -50,8 +43,8 @@ class AvroCodec:
         """
         try:
             decoded: Any = fastavro.schemaless_reader(io.BytesIO(bare), self._schema, None)
-            canonical = self._encode_plain(decoded)
             record = self._decimals.restore(decoded)
+            canonical = self.encode(record)
         except Exception as error:
             # Arbitrary bytes: fastavro does not promise which errors they can cause.
             msg = f"not a record of the schema: {type(error).__name__} {error}"
@@ -64,11 +57,6 @@ class AvroCodec:
             raise UndecodableError(msg)
         return record
 
-    def _encode_plain(self, plain: dict[str, Any]) -> bytes:
-        out = io.BytesIO()
-        fastavro.schemaless_writer(out, self._schema, plain)
-        return out.getvalue()
-
     def encode_single_object(self, record: dict[str, Any]) -> bytes:
         """Return the Avro single-object encoding: `C3 01`, schema fingerprint, bare encoding."""
         return self._header + self.encode(record)
@@ -79,11 +67,8 @@ class AvroCodec:
         Raises:
             UndecodableError: another marker or the fingerprint of another schema.
         """
-        header = single_object[:_HEADER_BYTES]
+        header, bare = split_single_object(single_object)
         if header != self._header:
-            msg = (
-                f"got the header {header.hex() or 'nothing'}; allowed is {self._header.hex()} "
-                "(C3 01 and the fingerprint of the schema)"
-            )
+            msg = f"got the header {header.hex()}; allowed is {self._header.hex()}"
             raise UndecodableError(msg)
-        return single_object[_HEADER_BYTES:]
+        return bare

@@ -54,16 +54,15 @@ class DecimalFields:
         """Put decimals in the place of their bytes, in place; they may have too many digits.
 
         Raises:
-            DecimalError: bytes that `to_plain` makes of no number.
+            DecimalError: no bytes.
         """
         for name, type_ in self._types.items():
             found = plain[name]
             if found is not None:
-                units = int.from_bytes(found, "big", signed=True)
-                if _to_bytes(units) != found:
-                    msg = f"{name}: got {found.hex() or 'no bytes'}; allowed are the fewest bytes"
+                if not found:
+                    msg = f"{name}: got no bytes; allowed is at least one for a decimal"
                     raise DecimalError(msg)
-                plain[name] = type_.from_units(units)
+                plain[name] = type_.from_units(int.from_bytes(found, "big", signed=True))
         return plain
 
 

@@ -8,6 +8,7 @@ from kafka.errors import OffsetOutOfRangeError
 
 from features.errors import SamestreamError
 from streaming.kafka.client import build_follower
+from streaming.kafka.connection import KafkaConnection
 
 
 class PositionLostError(SamestreamError, LookupError):
@@ -34,15 +35,15 @@ class Slice:
 class LogFollower:
     """Reads partitions from their positions on."""
 
-    def __init__(self, bootstrap_servers: str, positions: Mapping[tuple[str, int], int]) -> None:
+    def __init__(self, kafka: KafkaConnection, positions: Mapping[tuple[str, int], int]) -> None:
         """Connect and seek.
 
         Args:
-            bootstrap_servers: Kafka, comma separated.
+            kafka: the cluster.
             positions: next offset by topic and partition.
         """
         self._positions = {TopicPartition(*at): offset for at, offset in positions.items()}
-        self._consumer = build_follower(bootstrap_servers)
+        self._consumer = build_follower(kafka)
         self._consumer.assign(list(self._positions))
         for at, offset in self._positions.items():
             self._consumer.seek(at, offset)

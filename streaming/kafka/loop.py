@@ -3,9 +3,10 @@
     poll -> process -> begin -> send all -> flush -> check every future -> send offsets -> commit
                        |<------ abort, discard, seek back ------>|<---- exit, never abort ---->|
 
-An error on the left is undone and tried again. From the call that sends the offsets on, the broker
-may have committed whatever the client believes, so the process ends; its supervisor starts it
-again, and it continues from the offsets that really are committed.
+An error on the left is undone and tried again once; then the process ends, as a record that cannot
+be written is never skipped. From the call that sends the offsets on, the broker may have committed
+whatever the client believes, so the process ends; its supervisor starts it again, and it continues
+from the offsets that really are committed.
 """
 
 import faulthandler
@@ -20,7 +21,6 @@ from typing import NoReturn, Protocol
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
-from kafka.errors import KafkaError
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
 from streaming.kafka.admin import Admin
@@ -30,7 +30,10 @@ from streaming.kafka.client import (
     build_group_consumer,
     build_producer,
 )
+from streaming.kafka.connection import KafkaConnection
+from streaming.kafka.instance import member_name
 from streaming.kafka.record import OutputRecord, Record
+from streaming.kafka.sending import OutputError, send_all
 
 EXIT_UNKNOWN_OUTCOME = 70
 
@@ -93,7 +96,7 @@ class ExactlyOnceLoop:
     """One static member of a consumer group; a process runs one loop at most.
 
     Args:
-        bootstrap_servers: the Kafka cluster.
+        kafka: the cluster.
         topic: what is consumed.
         group: consumer group that the offsets belong to.
         instance: stable name of this instance within the group.
@@ -104,29 +107,33 @@ class ExactlyOnceLoop:
     def __init__(
         self,
         *,
-        bootstrap_servers: str,
+        kafka: KafkaConnection,
         topic: str,
         group: str,
         instance: str,
         processor: Processor,
         start_offsets: Mapping[int, int] | None = None,
     ) -> None:
-        self._bootstrap_servers = bootstrap_servers
+        self._kafka = kafka
         self._topic = topic
         self._group = group
-        self._instance = f"{group}.{instance}"
+        self._instance = member_name(group, instance)
         self._processor = processor
         self._start_offsets = dict(start_offsets or {})
-        self._producer = build_producer(bootstrap_servers, self._instance)
-        self._consumer = build_group_consumer(
-            bootstrap_servers, group, self._instance, _MAX_POLL_RECORDS
-        )
+        self._producer = build_producer(kafka, self._instance)
+        self._consumer = build_group_consumer(kafka, group, self._instance, _MAX_POLL_RECORDS)
         self._assignment = _Assignment(self._consumer)
         self._owned: frozenset[TopicPartition] = frozenset()
         self._seen_assignment = 0
+        self._aborted = False
 
     def run(self, stop: threading.Event) -> None:
-        """Run until `stop` is set, finish the batch at hand, then leave the group."""
+        """Run until `stop` is set, finish the batch at hand, then leave the group.
+
+        Raises:
+            OutputError: a record cannot be written; the offsets have not moved.
+            TopicError: a topic to write to does not exist; the same holds.
+        """
         with _watchdog():
             # Aborts what a former self left open, before anything is read.
             self._producer.init_transactions()
@@ -140,7 +147,7 @@ class ExactlyOnceLoop:
                 self._step(batch, stop)
         self._consumer.close()
         self._producer.close(timeout=FLUSH_TIMEOUT_SECONDS)
-        with Admin(self._bootstrap_servers) as admin:
+        with Admin(self._kafka) as admin:
             admin.leave_group(self._group, self._instance)
 
     def _take_over(self) -> None:
@@ -173,32 +180,19 @@ class ExactlyOnceLoop:
         )
         if not batch and not outputs:
             return
+        if self._aborted:
+            with Admin(self._kafka) as admin:
+                admin.partitions({output.topic for output in outputs})
         with _watchdog():
             self._producer.begin_transaction()
             try:
-                self._send(outputs)
-            except KafkaError as error:
+                send_all(self._producer, outputs)
+            except OutputError as error:
                 self._undo(batch, error)
                 return
             self._commit(member)
         self._processor.committed()
-
-    def _send(self, outputs: list[OutputRecord]) -> None:
-        futures = [
-            self._producer.send(
-                output.topic,
-                partition=output.partition,
-                key=output.key,
-                value=output.value,
-                headers=list(output.headers),
-                timestamp_ms=output.timestamp_ms,
-            )
-            for output in outputs
-        ]
-        self._producer.flush(timeout=FLUSH_TIMEOUT_SECONDS)
-        for future in futures:
-            # A commit may succeed although a record was lost; only its future tells.
-            future.get(timeout=0)
+        self._aborted = False
 
     def _commit(self, member: ConsumerGroupMetadata) -> None:
         try:
@@ -213,12 +207,13 @@ class ExactlyOnceLoop:
         except BaseException as error:  # noqa: BLE001 - whatever it was, the outcome is unknown
             _exit_now(f"{self._instance}: outcome of a commit is unknown: {error!r}")
 
-    def _undo(self, batch: list[Record], error: KafkaError) -> None:
-        _log.warning("%s: transaction is aborted: %r", self._instance, error)
+    def _undo(self, batch: list[Record], error: OutputError) -> None:
         self._producer.abort_transaction()
         self._processor.aborted()
-        if not error.retriable:
+        if self._aborted or not error.retriable:
             raise error
+        self._aborted = True
+        _log.warning("%s: transaction is aborted and tried again: %s", self._instance, error)
         first: dict[int, int] = {}
         for record in batch:
             first.setdefault(record.partition, record.offset)

@@ -7,9 +7,10 @@ from kafka.errors import KafkaError
 
 from features.errors import SamestreamError
 from features.source import EVENT_ID, EVENT_TIME_MS, EventSource
-from streaming.kafka.avro import AvroCodec
 from streaming.kafka.client import FLUSH_TIMEOUT_SECONDS, build_producer
-from streaming.kafka.schemas import event_schema
+from streaming.kafka.connection import KafkaConnection
+from streaming.kafka.encoders import event_encoder
+from streaming.kafka.registry import SchemaRegistry
 from streaming.kafka.topics import raw_topic
 
 
@@ -22,13 +23,23 @@ class EventProducer:
 
     Nothing is known to have arrived before `flush` returns. A context manager that flushes and
     closes its connections.
+
+    Args:
+        source: whose events these are; they are written in its encoding.
+        kafka: the cluster.
+        registry: needed if the encoding is Confluent's framing; the caller closes it.
     """
 
-    def __init__(self, source: EventSource, bootstrap_servers: str) -> None:
+    def __init__(
+        self,
+        source: EventSource,
+        kafka: KafkaConnection,
+        registry: SchemaRegistry | None = None,
+    ) -> None:
         self._topic = raw_topic(source)
-        self._codec = AvroCodec(event_schema(source))
+        self._encode = event_encoder(source, registry)
         self._columns = {EVENT_ID, EVENT_TIME_MS, *(field.name for field in source.fields)}
-        self._producer = build_producer(bootstrap_servers)
+        self._producer = build_producer(kafka)
         self._futures: list[Any] = []
 
     def __enter__(self) -> Self:
@@ -51,7 +62,7 @@ class EventProducer:
             msg = f"event: got {sorted(unknown)}; allowed are {sorted(self._columns)}"
             raise PublishError(msg)
         try:
-            value = self._codec.encode_single_object(dict(event))
+            value = self._encode(event)
         except (TypeError, ValueError, AttributeError) as error:
             msg = f"event {event.get(EVENT_ID)!r} does not fit the schema of its source: {error}"
             raise PublishError(msg) from error
@@ -60,7 +71,7 @@ class EventProducer:
 
     def heartbeat(self, event_time_ms: int, partition: int) -> None:
         """Publish that one partition has no more events before a time; only when replaying."""
-        value = self._codec.encode_single_object({EVENT_TIME_MS: event_time_ms})
+        value = self._encode({EVENT_TIME_MS: event_time_ms})
         self._futures.append(self._producer.send(self._topic, value=value, partition=partition))
 
     def flush(self, timeout_seconds: float = FLUSH_TIMEOUT_SECONDS) -> None:

@@ -7,6 +7,7 @@ from kafka import TopicPartition
 
 from features.errors import SamestreamError
 from streaming.kafka.client import TRANSACTION_TIMEOUT_MS, build_reader
+from streaming.kafka.connection import KafkaConnection
 from streaming.kafka.record import Record
 
 _POLL_MS = 200
@@ -21,8 +22,8 @@ class ReadTimeoutError(SamestreamError, TimeoutError):
 class RangeReader:
     """Reads committed records of ranges of offsets; one connection for many ranges."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
-        self._consumer = build_reader(bootstrap_servers)
+    def __init__(self, kafka: KafkaConnection) -> None:
+        self._consumer = build_reader(kafka)
 
     def close(self) -> None:
         """Close the connections."""

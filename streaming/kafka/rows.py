@@ -6,8 +6,8 @@ from typing import Any
 
 import fastavro
 
-from streaming.kafka.avro import UndecodableError
 from streaming.kafka.decimals import DecimalFields
+from streaming.kafka.framing import UndecodableError
 from streaming.kafka.schemas import Schema
 
 

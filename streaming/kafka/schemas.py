@@ -38,7 +38,11 @@ def event_schema(source: EventSource) -> Schema:
         [
             _nullable(EVENT_ID, "string"),
             {"name": EVENT_TIME_MS, "type": "long"},
-            *(_nullable(field.name, avro_type(field.type)) for field in source.fields),
+            *(
+                _nullable(field.name, avro_type(field.type))
+                | ({"aliases": list(field.aliases)} if field.aliases else {})
+                for field in source.fields
+            ),
         ],
     )
 

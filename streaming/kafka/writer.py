@@ -8,6 +8,7 @@ from kafka.errors import KafkaError
 
 from features.errors import SamestreamError
 from streaming.kafka.client import FLUSH_TIMEOUT_SECONDS, WATCHDOG_SECONDS, build_producer
+from streaming.kafka.connection import KafkaConnection
 from streaming.kafka.record import OutputRecord
 
 # Nobody waits for a single record: full batches cost the client a third less.
@@ -25,9 +26,9 @@ class TransactionalWriter:
     that aborts what is not committed when it is left by an error.
     """
 
-    def __init__(self, bootstrap_servers: str, transactional_id: str) -> None:
+    def __init__(self, kafka: KafkaConnection, transactional_id: str) -> None:
         self._id = transactional_id
-        self._producer = build_producer(bootstrap_servers, transactional_id, linger_ms=_LINGER_MS)
+        self._producer = build_producer(kafka, transactional_id, linger_ms=_LINGER_MS)
         self._futures: list[Any] = []
         self._is_open = False
         try:

@@ -30,13 +30,13 @@ class NotRunningError(SamestreamError, RuntimeError):
     """A state directory on which nothing runs."""
 
 
-def up(settings: Settings) -> None:
+def up(settings: Settings, *, with_registry: bool) -> None:
     """Start the stack and every process, and leave them running."""
     console = Console()
     stack = EmbeddedStack(StateDirectory(settings.state_dir), settings.jar_cache)
     with stack.stopped_on_failure():
-        with console.step("Start Kafka and Valkey"), console.bar() as bar:
-            stack.start(bar.downloaded)
+        with console.step("Start the servers"), console.bar() as bar:
+            stack.start(bar.downloaded, with_registry=with_registry)
         running = connected(settings, stack)
         with console.step("Create topics, apply the Feast repository"):
             definitions = deploy(running)
@@ -45,6 +45,8 @@ def up(settings: Settings) -> None:
         stack.detach()
     console.say()
     console.say(f"Kafka {stack.bootstrap_servers}, Valkey {stack.redis_address}")
+    if stack.registry_url is not None:
+        console.say(f"Schema registry {stack.registry_url}")
     console.say(f"Feast configuration: {running.feature_store_yaml}")
 
 
@@ -105,8 +107,7 @@ def _show_views(console: Console, settings: Settings, definitions: Definitions) 
 def _show_intake(console: Console, settings: Settings, definitions: Definitions) -> None:
     console.say()
     counts = {
-        source.name: intake_counters(settings.bootstrap_servers, source)
-        for source in definitions.sources
+        source.name: intake_counters(settings.kafka, source) for source in definitions.sources
     }
     console.table(
         ("intake", *(outcome.value for outcome in Outcome)),

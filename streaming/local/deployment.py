@@ -29,7 +29,7 @@ def deploy(settings: Settings) -> Definitions:
 def create_topics(settings: Settings, definitions: Definitions) -> None:
     """Create the topics that are missing; existing ones are checked."""
     services = definitions.services
-    with Admin(settings.bootstrap_servers) as admin:
+    with Admin(settings.kafka) as admin:
         for source in definitions.sources:
             admin.create_source_topics(source, settings.partitions)
         admin.create_topics(

@@ -3,11 +3,12 @@
 import base64
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 from streaming.kafka.admin import is_answering
+from streaming.kafka.connection import KafkaConnection
 from streaming.local.java import java_command
 from streaming.local.ports import LOCALHOST, is_port_free, require_free_port
 from streaming.local.process import ChildProcess
@@ -28,15 +29,27 @@ class KafkaServer:
 
     name = "kafka"
 
-    def __init__(self, state: StateDirectory, jars: Sequence[Path]) -> None:
+    def __init__(
+        self,
+        state: StateDirectory,
+        jars: Sequence[Path],
+        *,
+        properties: Mapping[str, object] | None = None,
+        system_properties: Mapping[str, str] | None = None,
+    ) -> None:
         """Choose or read the ports; nothing is started.
 
         Args:
             state: A locked state directory.
             jars: The files of the `kafka` set.
+            properties: Of the broker, beside or in the place of the usual ones; a PLAINTEXT
+                listener at the usual address must be left.
+            system_properties: Of its JVM.
         """
         self._state = state
         self._jars = list(jars)
+        self._own_properties = dict(properties or {})
+        self._system_properties = dict(system_properties or {})
         self._port = state.port("kafka")
         self._controller_port = state.port("kafka_controller")
         self.process = ChildProcess(
@@ -46,9 +59,9 @@ class KafkaServer:
         )
 
     @property
-    def bootstrap_servers(self) -> str:
-        """The address for clients."""
-        return self._state.address("kafka")
+    def kafka(self) -> KafkaConnection:
+        """How clients connect."""
+        return KafkaConnection(bootstrap_servers=self._state.address(self.name))
 
     def start(self) -> None:
         """Format the storage if it is new and start the process; return before it is ready.
@@ -79,7 +92,7 @@ class KafkaServer:
     def _answers(self) -> bool:
         if is_port_free(self._port):
             return False
-        return is_answering(self.bootstrap_servers)
+        return is_answering(self.kafka)
 
     @property
     def _properties_path(self) -> Path:
@@ -94,7 +107,10 @@ class KafkaServer:
             jars=self._jars,
             main_class=main_class,
             max_heap_mb=max_heap_mb,
-            properties={"log4j2.configurationFile": str(self._log4j_path)},
+            properties={
+                "log4j2.configurationFile": str(self._log4j_path),
+                **self._system_properties,
+            },
             arguments=arguments,
         )
 
@@ -111,11 +127,12 @@ class KafkaServer:
                 "controller.quorum.bootstrap.servers": f"{LOCALHOST}:{self._controller_port}",
                 "controller.listener.names": "CONTROLLER",
                 "listeners": (
-                    f"PLAINTEXT://{self.bootstrap_servers},"
+                    f"PLAINTEXT://{self.kafka.bootstrap_servers},"
                     f"CONTROLLER://{LOCALHOST}:{self._controller_port}"
                 ),
                 "log.dirs": data,
                 **_SERVER_PROPERTIES,
+                **self._own_properties,
             }.items()
         )
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Self
 
 from features.errors import SamestreamError
+from streaming.kafka.connection import KafkaConnection
 from streaming.local.guardian import Guardian
 from streaming.local.interrupts import interrupted_once
 from streaming.local.jars import DEFAULT_JAR_CACHE, DownloadProgress, ensure_jars
 from streaming.local.kafka_server import KafkaServer
 from streaming.local.preflight import require_free_space, require_supported_platform
 from streaming.local.process_group import ProcessGroup, resident_bytes, stop_groups
+from streaming.local.registry_server import RegistryServer, registry_url
 from streaming.local.shutdown import GUARDIAN, recorded_groups, stop_recorded
 from streaming.local.state import StateDirectory, StateInUseError
 from streaming.local.valkey_server import ValkeyServer
@@ -48,8 +50,13 @@ class EmbeddedStack:
         """Take the state directory and the cache of downloads; nothing is started."""
         self.state = state
         self._jar_cache = jar_cache.expanduser()
-        self._servers: tuple[KafkaServer, ValkeyServer] | None = None
+        self._servers: list[KafkaServer | ValkeyServer | RegistryServer] = []
         self._guardian: Guardian | None = None
+
+    @property
+    def kafka(self) -> KafkaConnection:
+        """How clients connect to Kafka."""
+        return KafkaConnection(bootstrap_servers=self.bootstrap_servers)
 
     @property
     def bootstrap_servers(self) -> str:
@@ -71,10 +78,21 @@ class EmbeddedStack:
         stop_recorded(self.state.pids)
         self.state.clear()
 
-    def start(self, progress: Callable[[DownloadProgress], None] | None = None) -> None:
-        """Start both servers and wait until they answer.
+    @property
+    def registry_url(self) -> str | None:
+        """The schema registry's address, if this stack has one."""
+        return registry_url(self.state) if self.state.schema_registry_data.exists() else None
 
-        What a killed owner left running is stopped first.
+    def start(
+        self,
+        progress: Callable[[DownloadProgress], None] | None = None,
+        *,
+        with_registry: bool = False,
+    ) -> None:
+        """Start the servers and wait until they answer.
+
+        What a killed owner left running is stopped first. A stack that once had a schema registry
+        keeps it.
 
         Raises:
             SamestreamError: It cannot start, and everything is stopped again: StateInUseError,
@@ -90,7 +108,10 @@ class EmbeddedStack:
             self._guardian = Guardian(self.state)
             kafka = KafkaServer(self.state, ensure_jars("kafka", self._jar_cache, progress))
             valkey = ValkeyServer(self.state)
-            self._servers = (kafka, valkey)
+            self._servers = [kafka, valkey]
+            if with_registry or self.registry_url is not None:
+                (archive,) = ensure_jars("registry", self._jar_cache, progress)
+                self._servers.append(RegistryServer(self.state, archive))
             for server in self._servers:
                 server.start()
             for server in self._servers:
@@ -111,9 +132,9 @@ class EmbeddedStack:
         self._take_over()
         try:
             stop_recorded(self.state.pids)
-            for server in self._servers or ():
+            for server in self._servers:
                 server.stop()
-            self._servers = None
+            self._servers = []
             self.state.detached_path.unlink(missing_ok=True)
             self._release_guardian()
         finally:

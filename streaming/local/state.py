@@ -23,7 +23,8 @@ class StateDirectory:
     """The layout of a state directory; deleting the directory resets everything.
 
     ```
-    data/kafka  data/valkey  logs/  pids/  config/  checkpoints/  registry/  offline/  ports.json
+    data/kafka  data/valkey  data/schema_registry  logs/  pids/  config/  checkpoints/
+    registry/  offline/  ports.json
     ```
     """
 
@@ -41,6 +42,11 @@ class StateDirectory:
     def valkey_data(self) -> Path:
         """Valkey's append-only files."""
         return self.root / "data" / "valkey"
+
+    @property
+    def schema_registry_data(self) -> Path:
+        """The schema registry's database; it exists once there was a registry."""
+        return self.root / "data" / "schema_registry"
 
     @property
     def logs(self) -> Path:

@@ -144,7 +144,7 @@ class ScoringProcessor:
 def run_scorer(settings: Settings, service: FeatureService, instance: str = "0") -> None:
     """Run the scorer of a service until SIGTERM; `instance` is its stable name in the group."""
     stop = stop_on_signal()
-    with Admin(settings.bootstrap_servers) as admin:
+    with Admin(settings.kafka) as admin:
         requests = validated_topic(service.request)
         outputs = [predictions_topic(service), predictions_dead_topic(service)]
         admin.check_log([requests, *outputs], settings.partitions)
@@ -162,7 +162,7 @@ def run_scorer(settings: Settings, service: FeatureService, instance: str = "0")
         stop=stop,
     )
     ExactlyOnceLoop(
-        bootstrap_servers=settings.bootstrap_servers,
+        kafka=settings.kafka,
         topic=requests,
         group=scorer_group(service),
         instance=instance,
@@ -176,7 +176,7 @@ def _wait_for_promotion(
 ) -> list[Promotion] | None:
     """Return the promotions so far once there is one, None when told to stop before."""
     while not stop.is_set():
-        if promotions := read_promotions(settings.bootstrap_servers, service):
+        if promotions := read_promotions(settings.kafka, service):
             return promotions
         stop.wait(_PROMOTION_POLL_SECONDS)
     return None

@@ -7,6 +7,7 @@ from pathlib import Path
 from features.service import FeatureService
 from streaming.kafka.admin import Admin
 from streaming.kafka.client import FLUSH_TIMEOUT_SECONDS, build_producer
+from streaming.kafka.connection import KafkaConnection
 from streaming.kafka.reader import RangeReader
 from streaming.kafka.topics import promotions_topic, validated_topic
 
@@ -39,7 +40,7 @@ class Promotion:
 
 
 def promote(
-    bootstrap_servers: str,
+    kafka: KafkaConnection,
     service: FeatureService,
     *,
     model_name: str,
@@ -48,7 +49,7 @@ def promote(
     model_dir: Path,
 ) -> Promotion:
     """Publish a promotion and return it once the broker has confirmed it."""
-    with Admin(bootstrap_servers) as admin:
+    with Admin(kafka) as admin:
         offsets = admin.end_offsets(validated_topic(service.request), "read_committed")
     promotion = Promotion(
         service=service.name,
@@ -58,7 +59,7 @@ def promote(
         model_dir=str(model_dir),
         request_offsets=offsets,
     )
-    producer = build_producer(bootstrap_servers)
+    producer = build_producer(kafka)
     try:
         sent = producer.send(
             promotions_topic(service),
@@ -72,12 +73,12 @@ def promote(
     return promotion
 
 
-def read_promotions(bootstrap_servers: str, service: FeatureService) -> list[Promotion]:
+def read_promotions(kafka: KafkaConnection, service: FeatureService) -> list[Promotion]:
     """Return every promotion of a service, oldest first."""
     topic = promotions_topic(service)
-    with Admin(bootstrap_servers) as admin:
+    with Admin(kafka) as admin:
         end = admin.end_offsets(topic, "read_committed")[0]
-    reader = RangeReader(bootstrap_servers)
+    reader = RangeReader(kafka)
     try:
         return [
             _parse(record.value)

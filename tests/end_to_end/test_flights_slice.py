@@ -126,7 +126,7 @@ def test_nothing_was_late_doubled_or_dead_and_flink_dropped_nothing(system: Demo
 
 def test_latencies_are_measured(system: DemoSystem) -> None:
     waits = event_to_prediction(system.settings, system.service)
-    served = read_served(system.settings.bootstrap_servers, system.service)
+    served = read_served(system.settings.kafka, system.service)
     assert len(waits) == len(served.predictions)
     assert (waits >= 0).all()
     assert boundary_to_complete(system.settings, system.definitions).size > 100
@@ -187,7 +187,7 @@ def test_bad_events_are_kept_with_their_reason_and_good_ones_accepted(system: De
         "hour": 12,
     }
     servers = system.settings.bootstrap_servers
-    with EventProducer(boardings, servers) as producer:
+    with EventProducer(boardings, system.settings.kafka) as producer:
         producer.send(event)
     raw = KafkaProducer(bootstrap_servers=servers)
     raw.send(raw_topic(boardings), key=b"broken", value=b"no Avro")

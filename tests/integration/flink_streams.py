@@ -14,6 +14,7 @@ from features.view import FeatureView
 from features.window import SlidingWindow
 from streaming.kafka.avro import AvroCodec
 from streaming.kafka.client import build_producer
+from streaming.kafka.connection import KafkaConnection
 from streaming.kafka.schemas import event_schema
 from streaming.kafka.topics import validated_topic
 
@@ -106,18 +107,18 @@ def heartbeats(start_ms: int, end_ms: int) -> list[Event]:
     return [{"event_time_ms": time_ms} for time_ms in (*range(start_ms, end_ms, SLIDE_MS), end_ms)]
 
 
-def write_log(bootstrap_servers: str, source: EventSource, partition: int, events: Any) -> None:
+def write_log(kafka: KafkaConnection, source: EventSource, partition: int, events: Any) -> None:
     """Append accepted events to a partition of the validated log."""
     codec = AvroCodec(event_schema(source))
-    write_bytes(bootstrap_servers, source, partition, [codec.encode(event) for event in events])
+    write_bytes(kafka, source, partition, [codec.encode(event) for event in events])
 
 
 def write_bytes(
-    bootstrap_servers: str, source: EventSource, partition: int, values: list[bytes]
+    kafka: KafkaConnection, source: EventSource, partition: int, values: list[bytes]
 ) -> None:
     """Append records to a partition of the validated log, in one transaction."""
     topic = validated_topic(source)
-    producer = build_producer(bootstrap_servers, f"test-{topic}-{partition}")
+    producer = build_producer(kafka, f"test-{topic}-{partition}")
     producer.init_transactions()
     producer.begin_transaction()
     sent = [producer.send(topic, value, partition=partition) for value in values]

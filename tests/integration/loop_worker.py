@@ -9,6 +9,7 @@ from kafka.errors import KafkaTimeoutError
 from kafka.producer.future import FutureRecordMetadata
 
 from streaming.kafka import loop as loop_module
+from streaming.kafka.connection import KafkaConnection
 from streaming.kafka.loop import ExactlyOnceLoop, stop_on_signal
 from streaming.kafka.record import OutputRecord, Record
 
@@ -106,7 +107,7 @@ def main(bootstrap: str, input_topic: str, output_topic: str, instance: str, fau
         FutureRecordMetadata.get = lambda _self, **_: None
     copier = Copier(output_topic)
     loop = ExactlyOnceLoop(
-        bootstrap_servers=bootstrap,
+        kafka=KafkaConnection(bootstrap_servers=bootstrap),
         topic=input_topic,
         group=f"copy.{input_topic}",
         instance=instance,

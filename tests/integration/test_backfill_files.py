@@ -118,7 +118,7 @@ def test_files_and_the_log_they_are_imported_into_give_the_rows_of_the_evaluator
     stack: EmbeddedStack, settings: Settings, history: Path, accepted: Events, tmp_path: Path
 ) -> None:
     running = settings.model_copy(update={"bootstrap_servers": stack.bootstrap_servers})
-    with Admin(stack.bootstrap_servers) as admin:
+    with Admin(stack.kafka) as admin:
         admin.create_source_topics(SOURCE, running.partitions)
     end_ms = accepted[-1]["event_time_ms"] + SLIDE_MS
     # Sorted without DuckDB.
@@ -126,7 +126,7 @@ def test_files_and_the_log_they_are_imported_into_give_the_rows_of_the_evaluator
     ordered = sorted(everything, key=lambda e: (e["event_time_ms"], e["event_id"] or ""))
 
     imported = import_history(running, SOURCE, DEFINITIONS.slides_ms(SOURCE), ordered, end_ms)
-    ends = capture_end_offsets(stack.bootstrap_servers, [SOURCE])
+    ends = capture_end_offsets(stack.kafka, [SOURCE])
     from_log = run_backfill(running, DEFINITIONS.views, ends, tmp_path / "log")
     from_files = run(settings, history, tmp_path / "files", end_ms)
 

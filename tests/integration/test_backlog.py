@@ -24,9 +24,9 @@ GROUP = "reader.of.backlog"
 @pytest.fixture(scope="module")
 def log(stack: EmbeddedStack) -> Iterator[Admin]:
     """Two partitions; in the first one two records, and behind them a transaction marker."""
-    with Admin(stack.bootstrap_servers) as admin:
+    with Admin(stack.kafka) as admin:
         admin.create_topics([TOPIC], 2)
-        producer = build_producer(stack.bootstrap_servers, TOPIC)
+        producer = build_producer(stack.kafka, TOPIC)
         producer.init_transactions()
         producer.begin_transaction()
         for value in (b"0", b"1"):
@@ -65,5 +65,5 @@ def test_markers_are_no_backlog(
         {TopicPartition(TOPIC, p): OffsetAndMetadata(at, "", -1) for p, at in committed.items()}
     )
     consumer.close()
-    with closing(RangeReader(stack.bootstrap_servers)) as reader:
+    with closing(RangeReader(stack.kafka)) as reader:
         assert has_caught_up(log, reader, group, TOPIC) == caught_up

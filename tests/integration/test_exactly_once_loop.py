@@ -13,6 +13,7 @@ import pytest
 
 from streaming.kafka.admin import Admin
 from streaming.kafka.client import build_admin, build_producer
+from streaming.kafka.connection import KafkaConnection
 from streaming.kafka.loop import EXIT_UNKNOWN_OUTCOME
 from streaming.kafka.reader import RangeReader
 from streaming.local.stack import EmbeddedStack
@@ -28,19 +29,19 @@ PARTITIONS = 2
 class Copying:
     """An input topic with records, an empty output topic, and workers that copy."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
+    def __init__(self, kafka: KafkaConnection) -> None:
         name = f"copy_{uuid.uuid4().hex[:8]}"
-        self.bootstrap_servers = bootstrap_servers
+        self.kafka = kafka
         self.input, self.output = f"{name}.in", f"{name}.out"
         self.group = f"copy.{self.input}"
-        self.admin = Admin(bootstrap_servers)
+        self.admin = Admin(kafka)
         self.admin.create_topics([self.input, self.output], PARTITIONS)
         self.workers: list[subprocess.Popen[str]] = []
         self.written = 0
         self.write(COUNT)
 
     def write(self, count: int) -> None:
-        producer = build_producer(self.bootstrap_servers)
+        producer = build_producer(self.kafka)
         for n in range(self.written, self.written + count):
             producer.send(self.input, value=b"v%d" % n, partition=n % PARTITIONS)
         producer.flush(30)
@@ -52,7 +53,7 @@ class Copying:
             [
                 sys.executable,
                 WORKER,
-                self.bootstrap_servers,
+                self.kafka.bootstrap_servers,
                 self.input,
                 self.output,
                 instance,
@@ -80,7 +81,7 @@ class Copying:
 
     def members(self) -> set[str]:
         """Return the ids of the members that own partitions."""
-        client = build_admin(self.bootstrap_servers)
+        client = build_admin(self.kafka)
         described = client.describe_groups([self.group])[self.group]["members"]
         client.close()
         return {
@@ -92,7 +93,7 @@ class Copying:
     def wrong(self) -> list[tuple[int, list[bytes]]]:
         """Return partitions whose output is not their input, numbered, once and in order."""
         found = []
-        reader = RangeReader(self.bootstrap_servers)
+        reader = RangeReader(self.kafka)
         ends = self.admin.end_offsets(self.output, "read_uncommitted")
         for partition, end in ends.items():
             values = [record.value for record in reader.read(self.output, partition, 0, end)]
@@ -121,7 +122,7 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 @pytest.fixture
 def copying(stack: EmbeddedStack) -> Iterator[Copying]:
-    made = Copying(stack.bootstrap_servers)
+    made = Copying(stack.kafka)
     yield made
     made.close()
 

@@ -17,12 +17,14 @@ from flink_streams import (
     write_bytes,
     write_log,
 )
+from typer.testing import CliRunner
 
 from feature_repo.offline import offline_path, offline_schema
 from features.definitions import Definitions
 from features.evaluator import evaluate
 from features.instant import to_ms
 from features.view import FeatureView
+from streaming.cli import app
 from streaming.flink.backfill import run_backfill
 from streaming.flink.environment import create_environment
 from streaming.flink.failures import JobFailedError
@@ -30,6 +32,7 @@ from streaming.flink.horizon import EndOffsets, HorizonError, capture_end_offset
 from streaming.flink.live import live_inserts
 from streaming.kafka.admin import TopicError
 from streaming.local.stack import EmbeddedStack
+from streaming.local.system import environment
 from streaming.settings import Settings
 from tests.written_topics import create_topics
 
@@ -50,11 +53,11 @@ def settings(stack: EmbeddedStack) -> Settings:
 
 def written(settings: Settings, name: str, seed: int) -> tuple[Definitions, list[dict[str, Any]]]:
     defined = definitions(name)
-    create_topics(settings.bootstrap_servers, defined, PARTITIONS)
+    create_topics(settings.kafka, defined, PARTITIONS)
     events = []
     for partition in range(PARTITIONS):
         own = list(random_events(partition, EVENTS, seed=seed))
-        write_log(settings.bootstrap_servers, defined.sources[0], partition, own)
+        write_log(settings.kafka, defined.sources[0], partition, own)
         events += own
     return defined, [event for event in events if event.get("event_id")]
 
@@ -86,7 +89,7 @@ def offline_rows(out_dir: Path, view: FeatureView) -> list[Any]:
 
 def test_backfill_equals_the_evaluator(settings: Settings, tmp_path: Path) -> None:
     defined, events = written(settings, "bounded", seed=1)
-    ends = capture_end_offsets(settings.bootstrap_servers, defined.sources)
+    ends = capture_end_offsets(settings.kafka, defined.sources)
 
     report = run_backfill(settings, defined.views, ends, tmp_path)
 
@@ -108,33 +111,53 @@ def test_backfill_replaces_rows_up_to_its_end_offsets(settings: Settings, tmp_pa
 
     first = run_backfill(settings, [view], early, tmp_path)
     before = offline_rows(tmp_path, view)
-    last = run_backfill(
-        settings, [view], capture_end_offsets(settings.bootstrap_servers, [source]), tmp_path
-    )
+    last = run_backfill(settings, [view], capture_end_offsets(settings.kafka, [source]), tmp_path)
 
     assert before == expected_rows(view, events, first.horizon_ms[source.name])
     assert offline_rows(tmp_path, view) == expected_rows(view, events, last.horizon_ms["replaced"])
     assert 0 < len(before) < len(offline_rows(tmp_path, view))
 
 
+def test_the_command_reads_the_validated_log(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defined, events = written(settings, "commanded", seed=5)
+    module = "from flink_streams import definitions\nDEFINITIONS = definitions('commanded')\n"
+    (tmp_path / "commanded_definitions.py").write_text(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, value in environment(settings).items():
+        monkeypatch.setenv(name, value)
+    out = tmp_path / "offline"
+
+    command = ["backfill", "--definitions", "commanded_definitions", "--out", str(out)]
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+
+    assert result.exit_code == 0
+    ends = capture_end_offsets(settings.kafka, defined.sources)["commanded"]
+    horizon = horizon_ms(settings.kafka, defined.sources[0], ends)
+    rows = {view: expected_rows(view, events, horizon) for view in defined.views}
+    assert {view: offline_rows(out, view) for view in defined.views} == rows
+    assert f"{sum(map(len, rows.values())):,} rows" in result.output
+
+
 def test_horizon_is_below_the_newest_event_of_the_slowest_partition(settings: Settings) -> None:
     defined, _ = written(settings, "horizon", seed=3)
     source = defined.sources[0]
-    ends = capture_end_offsets(settings.bootstrap_servers, [source])[source.name]
+    ends = capture_end_offsets(settings.kafka, [source])[source.name]
     newest = [
         max(event["event_time_ms"] for event in random_events(partition, EVENTS, seed=3))
         for partition in range(PARTITIONS)
     ]
-    assert horizon_ms(settings.bootstrap_servers, source, ends) == min(newest) - LATENESS_MS
+    assert horizon_ms(settings.kafka, source, ends) == min(newest) - LATENESS_MS
 
 
 def test_a_view_without_rows_has_an_empty_file(settings: Settings, tmp_path: Path) -> None:
     defined = definitions("silent")
-    create_topics(settings.bootstrap_servers, defined, PARTITIONS)
+    create_topics(settings.kafka, defined, PARTITIONS)
     source = defined.sources[0]
     for partition in range(PARTITIONS):
-        write_log(settings.bootstrap_servers, source, partition, heartbeats(0, 100_000))
-    ends = capture_end_offsets(settings.bootstrap_servers, [source])
+        write_log(settings.kafka, source, partition, heartbeats(0, 100_000))
+    ends = capture_end_offsets(settings.kafka, [source])
 
     report = run_backfill(settings, [defined.views[0]], ends, tmp_path)
 
@@ -148,14 +171,14 @@ def test_an_undecodable_record_fails_and_leaves_the_former_rows(
 ) -> None:
     defined, _ = written(settings, "poisoned", seed=4)
     source, view = defined.sources[0], defined.views[2]
-    ends = capture_end_offsets(settings.bootstrap_servers, [source])
+    ends = capture_end_offsets(settings.kafka, [source])
     run_backfill(settings, [view], ends, tmp_path)
     before = offline_rows(tmp_path, view)
-    write_bytes(settings.bootstrap_servers, source, 0, [b"\x02"])
+    write_bytes(settings.kafka, source, 0, [b"\x02"])
     # So many that the poison is not in the tail that the horizon is read from.
     later = heartbeats(START_MS * 2, START_MS * 2 + 1_000 * SLIDE_MS)
-    write_log(settings.bootstrap_servers, source, 0, later)
-    poisoned = capture_end_offsets(settings.bootstrap_servers, [source])
+    write_log(settings.kafka, source, 0, later)
+    poisoned = capture_end_offsets(settings.kafka, [source])
 
     with pytest.raises(JobFailedError, match=r"^Flink job 'backfill' failed: \S+Exception") as told:
         run_backfill(settings, [view], poisoned, tmp_path)
@@ -167,15 +190,15 @@ def test_an_undecodable_record_fails_and_leaves_the_former_rows(
 
 def test_an_empty_partition_has_no_horizon(settings: Settings, tmp_path: Path) -> None:
     defined = definitions("empty")
-    create_topics(settings.bootstrap_servers, defined, PARTITIONS)
-    ends = capture_end_offsets(settings.bootstrap_servers, defined.sources)
+    create_topics(settings.kafka, defined, PARTITIONS)
+    ends = capture_end_offsets(settings.kafka, defined.sources)
     with pytest.raises(HorizonError, match="partition 0: got no event below offset 0"):
         run_backfill(settings, defined.views, ends, tmp_path)
 
 
 def test_a_log_with_other_partitions_is_refused(settings: Settings, tmp_path: Path) -> None:
     defined = definitions("recounted")
-    create_topics(settings.bootstrap_servers, defined, PARTITIONS)
+    create_topics(settings.kafka, defined, PARTITIONS)
     ends: EndOffsets = {"recounted": {0: 1}}
     with pytest.raises(TopicError, match="got 2 partitions, allowed is 3"):
         run_backfill(settings.model_copy(update={"partitions": 3}), defined.views, ends, tmp_path)

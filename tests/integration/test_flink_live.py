@@ -82,7 +82,7 @@ def write_half(settings: Settings, name: str, seed: int, start_ms: int) -> list[
         newest = max(event["event_time_ms"] for event in own)
         # Quiet windows at the end, with heartbeats only.
         own += heartbeats(newest, start_ms + 1_000 * SLIDE_MS)
-        write_log(settings.bootstrap_servers, source, partition, own)
+        write_log(settings.kafka, source, partition, own)
         events += own
     return [event for event in events if event.get("event_id")]
 
@@ -101,14 +101,14 @@ def has_checkpoint(settings: Settings, views: tuple[FeatureView, ...]) -> bool:
 
 @pytest.fixture
 def topics(settings: Settings) -> Iterator[Topics]:
-    with closing(Topics(settings.bootstrap_servers)) as opened:
+    with closing(Topics(settings.kafka)) as opened:
         yield opened
 
 
 def test_live_job_across_kill_stop_and_poison(settings: Settings, topics: Topics) -> None:
     name = "live"
     views = definitions(name).views
-    create_topics(settings.bootstrap_servers, definitions(name), PARTITIONS)
+    create_topics(settings.kafka, definitions(name), PARTITIONS)
 
     events = write_half(settings, name, 1, START_MS)
     with live_job(settings, name) as job:
@@ -140,7 +140,7 @@ def test_live_job_across_kill_stop_and_poison(settings: Settings, topics: Topics
     with pytest.raises(LiveJobNotFoundError, match="no live job runs"):
         live_rest_url(settings)
 
-    write_bytes(settings.bootstrap_servers, definitions(name).sources[0], 0, [b"\x02"])
+    write_bytes(settings.kafka, definitions(name).sources[0], 0, [b"\x02"])
     with live_job(settings, name) as job:
         wait_until(lambda: not job.alive(), timeout=SOON, what="the job to fail")
         assert job.exit_code == 1
@@ -168,7 +168,7 @@ def check_progress(
 def test_a_log_without_its_beginning_is_refused(settings: Settings) -> None:
     name = "cut"
     defined = definitions(name)
-    create_topics(settings.bootstrap_servers, defined, PARTITIONS)
+    create_topics(settings.kafka, defined, PARTITIONS)
     write_half(settings, name, 3, START_MS)
     delete_records(settings, name)
     with live_job(settings, name) as job:

@@ -25,6 +25,7 @@ from features.fields import (
     String,
     TimestampMs,
 )
+from features.instant import EPOCH
 from features.source import EventSource
 from streaming.flink.ddl import scan_tables
 from streaming.flink.environment import create_environment
@@ -57,6 +58,7 @@ SOURCE = EventSource(
         Field(name="text", type=String(), nullable=True),
     ),
     lateness=timedelta(minutes=1),
+    earliest=EPOCH,
 )
 NAMES = ["event_id", "event_time_ms", *(field.name for field in SOURCE.fields)]
 CODEC = EventCodec(SOURCE)
@@ -113,20 +115,18 @@ def test_flink_changes_no_value(stack: EmbeddedStack, tmp_path: Path) -> None:
     settings = Settings(
         state_dir=stack.state.root, bootstrap_servers=stack.bootstrap_servers, flink_heap_mb=512
     )
-    with Admin(stack.bootstrap_servers) as admin:
+    with Admin(stack.kafka) as admin:
         admin.create_topics([validated_topic(SOURCE), COPY], 1)
     last = events()[-1] | {"whole": Number(-128)}
     sent = [*events(), last]
     written = [CODEC.from_values(event).content for event in sent]
     odd = otherwise_encoded(last)
-    write_bytes(stack.bootstrap_servers, SOURCE, 0, [*written[:-1], odd])
-    ends = capture_end_offsets(stack.bootstrap_servers, [SOURCE])[SOURCE.name]
+    write_bytes(stack.kafka, SOURCE, 0, [*written[:-1], odd])
+    ends = capture_end_offsets(stack.kafka, [SOURCE])[SOURCE.name]
     environment = create_environment(
         settings, {"restart-strategy.type": "none"}, log_dir=tmp_path / "logs"
     )
-    for statement in scan_tables(
-        SOURCE, (), bootstrap_servers=stack.bootstrap_servers, parallelism=1, end_offsets=ends
-    ):
+    for statement in scan_tables(SOURCE, (), kafka=stack.kafka, parallelism=1, end_offsets=ends):
         environment.execute_sql(statement)
     types = ", ".join(f"`{field.name}` {sql_type(field.type)}" for field in SOURCE.fields)
     sinks = {
@@ -153,7 +153,7 @@ def test_flink_changes_no_value(stack: EmbeddedStack, tmp_path: Path) -> None:
         inserts.add_insert_sql(f"INSERT INTO `{name}` {select}")
     inserts.execute().wait()
 
-    with closing(RangeReader(stack.bootstrap_servers)) as reader:
+    with closing(RangeReader(stack.kafka)) as reader:
         copied = [record.value for record in reader.read(COPY, 0, 0, len(written))]
     assert copied == written
     assert copied[-1] != odd

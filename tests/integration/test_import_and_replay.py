@@ -30,6 +30,7 @@ from streaming.intake.event_order import EventOrderError
 from streaming.intake.gate import Outcome
 from streaming.intake.replayer import ReplaySpeedError, replay
 from streaming.kafka.admin import Admin, TopicError
+from streaming.kafka.connection import KafkaConnection
 from streaming.kafka.partitioning import key_partition
 from streaming.kafka.producer import EventProducer
 from streaming.kafka.reader import RangeReader
@@ -45,18 +46,18 @@ ROOT = Path(__file__).parents[2]
 class Place:
     """One source with its topics."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
-        self.bootstrap_servers = bootstrap_servers
+    def __init__(self, kafka: KafkaConnection) -> None:
+        self.kafka = kafka
         self.source: EventSource = intake_source(f"history_{uuid.uuid4().hex[:8]}")
         self.codec = EventCodec(self.source)
-        with Admin(bootstrap_servers) as admin:
+        with Admin(kafka) as admin:
             admin.create_source_topics(self.source, PARTITIONS)
 
     def records(self, topic: str) -> list[list[tuple[bytes | None, bytes]]]:
         """Committed keys and values of each partition."""
-        with Admin(self.bootstrap_servers) as admin:
+        with Admin(self.kafka) as admin:
             ends = admin.end_offsets(topic, "read_committed")
-        reader = RangeReader(self.bootstrap_servers)
+        reader = RangeReader(self.kafka)
         try:
             return [
                 [(r.key, r.value or b"") for r in reader.read(topic, partition, 0, end)]
@@ -78,12 +79,12 @@ class Place:
         return [(event.event_time_ms, event.event_id) for event in events]
 
     def run_import(self, events: Iterator[dict[str, Any]], end_ms: int = END_MS) -> Any:
-        return run_import(self.source.name, self.bootstrap_servers, events, end_ms)
+        return run_import(self.source.name, self.kafka.bootstrap_servers, events, end_ms)
 
     @contextmanager
     def intake(self) -> Iterator[None]:
         command = [sys.executable, HERE / "intake_worker.py", self.source.name]
-        process = _start([*command, self.bootstrap_servers, "replay"])
+        process = _start([*command, self.kafka.bootstrap_servers, "replay"])
         try:
             yield
             process.send_signal(signal.SIGTERM)
@@ -94,7 +95,7 @@ class Place:
 
     def counters(self) -> dict[Outcome, int]:
         """Outcomes of everything published so far, once intake has committed it."""
-        with Admin(self.bootstrap_servers) as admin:
+        with Admin(self.kafka) as admin:
             topic = raw_topic(self.source)
             ends = admin.end_offsets(topic, "read_committed")
             deadline = time.monotonic() + 60
@@ -104,7 +105,7 @@ class Place:
                     break
                 assert time.monotonic() < deadline, f"intake stands at {done} of {ends}"
                 time.sleep(0.05)
-        found = intake_counters(self.bootstrap_servers, self.source)
+        found = intake_counters(self.kafka, self.source)
         return {outcome: count for outcome, count in found.items() if count}
 
 
@@ -115,13 +116,13 @@ def _start(command: list[Any], stdout: int | None = None) -> subprocess.Popen[by
 
 @pytest.fixture
 def place(stack: EmbeddedStack) -> Place:
-    return Place(stack.bootstrap_servers)
+    return Place(stack.kafka)
 
 
 @pytest.fixture(scope="module")
 def imported(stack: EmbeddedStack) -> Place:
     """Where the history was imported in one go."""
-    whole = Place(stack.bootstrap_servers)
+    whole = Place(stack.kafka)
     report = whole.run_import(history())
     assert (report.accepted, report.dead, report.duplicates, report.found) == (3_960, 40, 0, 0)
     return whole
@@ -153,7 +154,7 @@ def test_a_killed_import_goes_on_to_the_same_bytes(
     imported: Place, place: Place, stop_after: int
 ) -> None:
     command = [sys.executable, HERE / "import_worker.py", place.source.name]
-    command += [place.bootstrap_servers, str(stop_after)]
+    command += [place.kafka.bootstrap_servers, str(stop_after)]
     with _start(command, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
@@ -209,7 +210,7 @@ def test_a_replay_goes_through_intake_with_nothing_late_doubled_or_dead(place: P
     reached: list[int] = []
     with place.intake():
         report = replay(
-            intake_settings(place.bootstrap_servers, "replay"),
+            intake_settings(place.kafka.bootstrap_servers, "replay"),
             intake_definitions(place.source),
             {place.source.name: later},
             start_ms=START_MS + 7_000,
@@ -222,7 +223,7 @@ def test_a_replay_goes_through_intake_with_nothing_late_doubled_or_dead(place: P
             Outcome.HEARTBEAT: report.heartbeats * PARTITIONS,
         }
         # The control: the same events once more are late, or doubled if they are the newest.
-        with EventProducer(place.source, place.bootstrap_servers) as producer:
+        with EventProducer(place.source, place.kafka) as producer:
             producer.send(later[0])
             producer.send(later[-1])
         again = place.counters()
@@ -244,6 +245,6 @@ def test_a_replay_goes_through_intake_with_nothing_late_doubled_or_dead(place: P
 
 def test_a_replay_without_speed_is_refused(place: Place) -> None:
     definitions = intake_definitions(place.source)
-    settings = intake_settings(place.bootstrap_servers, "replay")
+    settings = intake_settings(place.kafka.bootstrap_servers, "replay")
     with pytest.raises(ReplaySpeedError, match="allowed is more than 0"):
         replay(settings, definitions, {}, start_ms=0, speed=0)

@@ -46,10 +46,10 @@ class Job:
 
     def __init__(self, stack: EmbeddedStack, view: FeatureView) -> None:
         self.view = view
-        with Admin(stack.bootstrap_servers) as admin:
+        with Admin(stack.kafka) as admin:
             admin.create_topics([features_topic(view)], 2)
             admin.create_topics([PROGRESS_TOPIC], 1)
-        self.producer: KafkaProducer = build_producer(stack.bootstrap_servers)
+        self.producer: KafkaProducer = build_producer(stack.kafka)
         self.rows = AvroCodec(feature_row_schema(view))
         self.progress = AvroCodec(progress_schema())
 

@@ -25,9 +25,11 @@ from kafka import TopicPartition
 from features.source import EventSource
 from streaming.intake.codec import EventCodec
 from streaming.intake.counters import intake_counters, intake_group
+from streaming.intake.raw import RawEvents
 from streaming.kafka.admin import Admin, TopicError
 from streaming.kafka.avro import AvroCodec
 from streaming.kafka.client import MAX_RAW_RECORD_BYTES, build_admin, build_producer
+from streaming.kafka.connection import KafkaConnection
 from streaming.kafka.producer import EventProducer, PublishError
 from streaming.kafka.reader import RangeReader
 from streaming.kafka.schemas import event_schema
@@ -44,15 +46,15 @@ START_MS = 1_000_000_000_000
 class Rig:
     """One source with its topics, and everything that is in them."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
-        self.bootstrap_servers = bootstrap_servers
+    def __init__(self, kafka: KafkaConnection) -> None:
+        self.kafka = kafka
         self.source: EventSource = intake_source(f"src_{uuid.uuid4().hex[:8]}")
         self.avro = AvroCodec(event_schema(self.source))
         self.codec = EventCodec(self.source)
-        self.admin = Admin(bootstrap_servers)
+        self.admin = Admin(kafka)
         self.admin.create_source_topics(self.source, PARTITIONS)
-        self.reader = RangeReader(bootstrap_servers)
-        self.producer = build_producer(bootstrap_servers)
+        self.reader = RangeReader(kafka)
+        self.producer = build_producer(kafka)
 
     def close(self) -> None:
         for client in (self.admin, self.reader, self.producer):
@@ -73,7 +75,7 @@ class Rig:
         self.raw(value, key=None, partition=partition)
 
     def start(self, clock: str = "replay") -> subprocess.Popen[bytes]:
-        command = [sys.executable, WORKER, self.source.name, self.bootstrap_servers, clock]
+        command = [sys.executable, WORKER, self.source.name, self.kafka.bootstrap_servers, clock]
         return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
     @contextmanager
@@ -105,12 +107,12 @@ class Rig:
         return [(record.key, record.value) for record in found]
 
     def delete_before(self, topic: str, partition: int, offset: int) -> None:
-        client = build_admin(self.bootstrap_servers)
+        client = build_admin(self.kafka)
         client.delete_records({TopicPartition(topic, partition): offset})
         client.close()
 
     def counters(self) -> dict[str, int]:
-        counted = intake_counters(self.bootstrap_servers, self.source)
+        counted = intake_counters(self.kafka, self.source)
         return {outcome.value: count for outcome, count in counted.items() if count}
 
 
@@ -123,7 +125,7 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 @pytest.fixture
 def rig(stack: EmbeddedStack) -> Iterator[Rig]:
-    made = Rig(stack.bootstrap_servers)
+    made = Rig(stack.kafka)
     yield made
     made.close()
 
@@ -159,7 +161,7 @@ def test_every_record_finds_its_place(rig: Rig) -> None:
     ]
     assert [key for key, _ in rig.validated()] == [b"first", b"newest", b"just in time", None]
     (late,) = rig.records(late_topic(rig.source))
-    assert rig.codec.from_raw(late.value).event_id == "late"
+    assert RawEvents(rig.source).event(late.value).event_id == "late"
     assert headers(late)["__connect.errors.reason"] == b"late"
     dead = rig.records(dead_topic(rig.source))
     assert [headers(letter)["__connect.errors.reason"].decode() for letter in dead] == [
@@ -237,7 +239,7 @@ def mixed_traffic(rig: Rig, count: int) -> None:
 
 def copied(rig: Rig) -> Rig:
     """Return another source with the same raw records."""
-    other = Rig(rig.bootstrap_servers)
+    other = Rig(rig.kafka)
     other_header = other.avro.encode_single_object({"event_time_ms": 0})[:10]
     own_header = rig.avro.encode_single_object({"event_time_ms": 0})[:10]
     for partition in range(PARTITIONS):
@@ -329,7 +331,7 @@ def test_a_producer_publishes_by_event_id(rig: Rig) -> None:
         {"event_id": f"e{n}", "event_time_ms": START_MS + n, "item": "a", "amount": n}
         for n in range(50)
     ]
-    with EventProducer(rig.source, rig.bootstrap_servers) as producer:
+    with EventProducer(rig.source, rig.kafka) as producer:
         for event in events:
             producer.send(event)
         for partition in range(PARTITIONS):

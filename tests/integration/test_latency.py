@@ -87,11 +87,11 @@ def test_latencies_are_differences_of_send_times(stack: EmbeddedStack) -> None:
     (view,), (service,) = known.views, known.services
     source = view.source
     settings = Settings(bootstrap_servers=stack.bootstrap_servers, online_store=stack.redis_address)
-    with Admin(stack.bootstrap_servers) as admin:
+    with Admin(stack.kafka) as admin:
         admin.create_source_topics(source, 2)
         admin.create_topics([predictions_topic(service)], 2)
     events = AvroCodec(event_schema(source))
-    producer = build_producer(stack.bootstrap_servers)
+    producer = build_producer(stack.kafka)
 
     def send(topic: str, value: bytes, after_ms: int, partition: int = 0) -> None:
         producer.send(

@@ -38,13 +38,13 @@ def offline(
     )
     end_ms = max(event["event_time_ms"] for event in HISTORY.events("settlements")) + 1
     for source in DEFINITIONS.sources:
-        with Admin(settings.bootstrap_servers) as admin:
+        with Admin(settings.kafka) as admin:
             admin.create_source_topics(source, PARTITIONS)
         events = HISTORY.events(source.name)
         report = import_history(settings, source, DEFINITIONS.slides_ms(source), events, end_ms)
         assert report.accepted == len(list(HISTORY.events(source.name)))
     root = tmp_path_factory.mktemp("offline")
-    ends = capture_end_offsets(settings.bootstrap_servers, DEFINITIONS.sources)
+    ends = capture_end_offsets(settings.kafka, DEFINITIONS.sources)
     return root, run_backfill(settings, DEFINITIONS.views, ends, root)
 
 

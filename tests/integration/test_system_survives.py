@@ -22,6 +22,7 @@ from features.evaluator import evaluate
 from streaming.intake.counters import intake_counters
 from streaming.intake.gate import Outcome
 from streaming.kafka.admin import Admin
+from streaming.kafka.connection import KafkaConnection
 from streaming.kafka.event_log import read_events
 from streaming.kafka.producer import EventProducer
 from streaming.kafka.reader import RangeReader
@@ -84,8 +85,8 @@ class System:
         wait_until(nothing_left, timeout=SOON, what="the killed processes to end")
 
     @property
-    def servers(self) -> str:
-        return self.stack.bootstrap_servers
+    def kafka(self) -> KafkaConnection:
+        return self.stack.kafka
 
     @cached_property
     def reader(self) -> OnlineReader:
@@ -95,7 +96,7 @@ class System:
     def publish(self, prefix: str, count: int) -> list[Event]:
         """Publish events of now, as a producer does."""
         events = []
-        with EventProducer(taps, self.servers) as producer:
+        with EventProducer(taps, self.kafka) as producer:
             for number in range(count):
                 event = {
                     "event_id": f"{prefix}{number}",
@@ -123,9 +124,9 @@ class System:
     def log(self) -> dict[int, list[tuple[Any, ...]]]:
         """Every record of the validated log, by partition, with offset, time and bytes."""
         topic = validated_topic(taps)
-        with Admin(self.servers) as admin:
+        with Admin(self.kafka) as admin:
             ends = admin.end_offsets(topic, "read_committed")
-        with closing(RangeReader(self.servers)) as reader:
+        with closing(RangeReader(self.kafka)) as reader:
             return {
                 partition: [
                     (record.offset, record.timestamp, record.key, record.value, record.headers)
@@ -192,9 +193,9 @@ def test_everything_survives_a_kill_of_everything(system: System) -> None:
         assert log_after[partition][: len(records)] == records
     for view, earlier in completions.items():
         assert completions_after[view][: len(earlier)] == earlier
-    ids = sorted(event["event_id"] for event in read_events(system.servers, taps))
+    ids = sorted(event["event_id"] for event in read_events(system.kafka, taps))
     assert ids == sorted(event["event_id"] for event in published)
-    counts = intake_counters(system.servers, taps)
+    counts = intake_counters(system.kafka, taps)
     assert counts[Outcome.ACCEPTED] == len(ids)
     assert counts[Outcome.LATE] == counts[Outcome.DUPLICATE] == counts[Outcome.DEAD] == 0
     assert running(system.succeed("status")) == NAMES

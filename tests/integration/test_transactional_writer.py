@@ -20,7 +20,7 @@ pytestmark = pytest.mark.kafka
 @pytest.fixture
 def topic(stack: EmbeddedStack) -> str:
     name = f"writer_{uuid.uuid4().hex[:8]}"
-    with Admin(stack.bootstrap_servers) as admin:
+    with Admin(stack.kafka) as admin:
         admin.create_topics([name], 1)
     return name
 
@@ -28,9 +28,9 @@ def topic(stack: EmbeddedStack) -> str:
 @pytest.fixture
 def committed(stack: EmbeddedStack, topic: str) -> Callable[[], list[bytes | None]]:
     def values() -> list[bytes | None]:
-        with Admin(stack.bootstrap_servers) as admin:
+        with Admin(stack.kafka) as admin:
             end = admin.end_offsets(topic, "read_committed")[0]
-        reader = RangeReader(stack.bootstrap_servers)
+        reader = RangeReader(stack.kafka)
         try:
             return [record.value for record in reader.read(topic, 0, 0, end)]
         finally:
@@ -44,7 +44,7 @@ def test_only_what_is_committed_is_seen(
 ) -> None:
     with (  # noqa: PT012 - the error has to come from within
         pytest.raises(ZeroDivisionError),
-        TransactionalWriter(stack.bootstrap_servers, topic) as writer,
+        TransactionalWriter(stack.kafka, topic) as writer,
     ):
         writer.write(OutputRecord(topic, 0, b"k", b"1"))
         assert writer.pending == 1
@@ -59,9 +59,9 @@ def test_only_what_is_committed_is_seen(
 def test_a_new_writer_fences_the_former_one(
     stack: EmbeddedStack, topic: str, committed: Callable[[], list[bytes | None]]
 ) -> None:
-    with TransactionalWriter(stack.bootstrap_servers, topic) as former:
+    with TransactionalWriter(stack.kafka, topic) as former:
         former.write(OutputRecord(topic, 0, b"k", b"former"))
-        writer = TransactionalWriter(stack.bootstrap_servers, topic)
+        writer = TransactionalWriter(stack.kafka, topic)
         with pytest.raises(WriteError, match="1 records"):
             former.commit()
         with writer:
@@ -76,7 +76,7 @@ def test_a_commit_without_an_answer_ends_in_an_error(
     answer = threading.Event()
     monkeypatch.setattr(writer_module, "WATCHDOG_SECONDS", 0.2)
     monkeypatch.setattr(KafkaProducer, "commit_transaction", lambda _: answer.wait())
-    with TransactionalWriter(stack.bootstrap_servers, topic) as writer:
+    with TransactionalWriter(stack.kafka, topic) as writer:
         writer.write(OutputRecord(topic, 0, b"k", b"v"))
         with pytest.raises(WriteError, match="no answer of the broker"):
             writer.commit()

@@ -53,7 +53,7 @@ def settings_for(stack: EmbeddedStack, state_dir: Path, partitions: int) -> Sett
 
 def write_logs(settings: Settings, records: Iterator[OutputRecord]) -> None:
     """Append records to validated logs."""
-    with TransactionalWriter(settings.bootstrap_servers, "property") as writer:
+    with TransactionalWriter(settings.kafka, "property") as writer:
         for record in records:
             writer.write(record)
         writer.commit()
@@ -94,7 +94,7 @@ def bounded_rows(
     settings: Settings, defined: Definitions, out_dir: Path
 ) -> dict[FeatureView, Rows]:
     """Rows of the bounded job over the logs as they are."""
-    ends = capture_end_offsets(settings.bootstrap_servers, defined.sources)
+    ends = capture_end_offsets(settings.kafka, defined.sources)
     run_backfill(settings, defined.views, ends, out_dir)
     return {view: _parquet_rows(view, out_dir) for view in defined.views}
 
@@ -114,7 +114,7 @@ def _parquet_rows(view: FeatureView, out_dir: Path) -> Rows:
 def hop_rows(settings: Settings, view: FeatureView, log_dir: Path) -> Rows:
     """Rows of Flink's own sliding windows, for the aggregations that it has; none is empty."""
     environment = create_environment(settings, {}, log_dir=log_dir)
-    ends = capture_end_offsets(settings.bootstrap_servers, [view.source])
+    ends = capture_end_offsets(settings.kafka, [view.source])
     create_views(environment, settings, [view], end_offsets=ends)
     names = [key.name for key in view.join_keys]
     own = [

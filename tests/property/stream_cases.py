@@ -9,6 +9,7 @@ from typing import Any
 from definition_cases import FLOATS, INTS, PRECISE, PRICES, TEXTS
 
 from features.source import EventSource
+from streaming.intake.codec import EventCodec
 from streaming.intake.gate import PartitionState
 from streaming.intake.heartbeats import closing_heartbeats
 from streaming.intake.rules import IntakeRules
@@ -118,7 +119,7 @@ def _judged(
 ) -> tuple[bytes | None, bytes] | None:
     key = event["event_id"].encode() if event.get("event_id") else None
     record = _RawRecord(topic="raw", partition=partition, key=key, headers=[])
-    written = rules.judge_values(state, record, event, 2**45)
+    written = rules.judge(state, record, EventCodec(source).from_values, event, 2**45)
     state.commit()
     if written is None or written.topic != validated_topic(source):
         return None

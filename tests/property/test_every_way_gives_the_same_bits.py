@@ -74,7 +74,7 @@ def test_bounded_runs_and_stores_give_what_the_oracle_gives(
         note(f"{case}")
         jobs = settings_for(stack, tmp_path, case.partitions)
         logs = make_logs(defined, case)
-        create_topics(jobs.bootstrap_servers, defined, jobs.partitions)
+        create_topics(jobs.kafka, defined, jobs.partitions)
         write_logs(jobs, log_records(logs))
         with tempfile.TemporaryDirectory(dir=tmp_path) as work:
             check_definitions(jobs, defined, logs, Path(work), name)

@@ -75,10 +75,10 @@ def test_rows_and_progress_are_the_same_after_any_kills(
                 source.name: make_log(source, case, defined.slides_ms(source), closed=True)
                 for source in defined.sources
             }
-            create_topics(jobs.bootstrap_servers, defined, jobs.partitions)
+            create_topics(jobs.kafka, defined, jobs.partitions)
             rng = random.Random(case.seed)
             parts = iter(interleaved(logs, kills + 1, rng))
-            with closing(Topics(jobs.bootstrap_servers)) as topics:
+            with closing(Topics(jobs.kafka)) as topics:
                 for part in itertools.islice(parts, kills):
                     with live_job(jobs, defined) as job:
                         moment = rng.choice(moments(jobs, topics, defined))

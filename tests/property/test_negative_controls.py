@@ -74,7 +74,7 @@ def jobs(stack: EmbeddedStack, tmp_path: Path) -> Settings:
 
 def wrong_rows(jobs: Settings, defined: Definitions, log: Log, out_dir: Path) -> list[str]:
     """What the suite would report of the bounded job."""
-    create_topics(jobs.bootstrap_servers, defined, jobs.partitions)
+    create_topics(jobs.kafka, defined, jobs.partitions)
     write_logs(jobs, log_records({defined.sources[0].name: log}))
     (view,) = defined.views
     found = bounded_rows(jobs, defined, out_dir)[view]
@@ -168,10 +168,10 @@ def test_the_suite_notices_rows_counted_twice(jobs: Settings) -> None:
 def live_wrong(jobs: Settings, defined: Definitions, log: Log, *sabotage: str) -> list[str]:
     """What the suite would report of the live job."""
     (source,), (view,) = defined.sources, defined.views
-    create_topics(jobs.bootstrap_servers, defined, jobs.partitions)
+    create_topics(jobs.kafka, defined, jobs.partitions)
     write_logs(jobs, log_records({source.name: log}))
     with (
-        closing(Topics(jobs.bootstrap_servers)) as topics,
+        closing(Topics(jobs.kafka)) as topics,
         live_job(jobs, defined, *sabotage) as job,
     ):
         job.wait_ready(lambda: is_complete(topics, defined, {source.name: log}), timeout=SOON)
@@ -200,9 +200,9 @@ def wrong_after_rest(
 ) -> list[str]:
     """What the suite would report when the rest follows after the first progress."""
     (source,), (view,) = defined.sources, defined.views
-    create_topics(jobs.bootstrap_servers, defined, jobs.partitions)
+    create_topics(jobs.kafka, defined, jobs.partitions)
     with (
-        closing(Topics(jobs.bootstrap_servers)) as topics,
+        closing(Topics(jobs.kafka)) as topics,
         live_job(jobs, defined, *sabotage) as job,
     ):
         write_logs(jobs, log_records({source.name: replace(log, records=begun)}))
@@ -219,9 +219,9 @@ def test_the_suite_notices_more_scan_subtasks_than_partitions(
     """Nothing ever fires, so the suite would wait in vain: no progress after two checkpoints."""
     defined = definitions("subtasks")
     log = closed_log(defined)
-    create_topics(jobs.bootstrap_servers, defined, jobs.partitions)
+    create_topics(jobs.kafka, defined, jobs.partitions)
     write_logs(jobs, log_records({defined.sources[0].name: log}))
-    with closing(Topics(jobs.bootstrap_servers)) as topics:
+    with closing(Topics(jobs.kafka)) as topics:
         with live_job(jobs, defined, "too many subtasks") as job:
             for _ in range(2):
                 wait_for_checkpoint(jobs, defined, job)

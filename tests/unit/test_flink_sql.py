@@ -10,24 +10,24 @@ from features.view import FeatureView
 from streaming.flink.ddl import feature_sink, history_sink, progress_sink, scan_tables
 from streaming.flink.select import select_progress, select_rows, view_statements
 from streaming.flink.sql import IntervalError, interval, literal
+from streaming.kafka.connection import KafkaConnection
 
 GOLDEN = Path(__file__).parent / "golden"
 VIEWS = ("carrier_30d", "dest_arrivals_3h", "origin_boardings_1h", "tail_departures_24h")
+KAFKA = KafkaConnection(bootstrap_servers="kafka:9092")
 SECOND = 1_000
 DAY = 86_400 * SECOND
 
 
 def job(view: FeatureView) -> str:
     """Every statement of a job of one view."""
-    scans = scan_tables(
-        view.source, (view.window.size_ms,), bootstrap_servers="kafka:9092", parallelism=2
-    )
+    scans = scan_tables(view.source, (view.window.size_ms,), kafka=KAFKA, parallelism=2)
     statements = [
         *scans,
         *view_statements(view),
-        feature_sink(view, bootstrap_servers="kafka:9092"),
+        feature_sink(view, kafka=KAFKA),
         select_rows(view),
-        progress_sink(bootstrap_servers="kafka:9092"),
+        progress_sink(kafka=KAFKA),
         select_progress(view),
     ]
     return "".join(f"{statement};\n\n" for statement in statements)
@@ -38,7 +38,7 @@ def history(view: FeatureView) -> str:
     scans = scan_tables(
         view.source,
         (view.window.size_ms,),
-        bootstrap_servers="kafka:9092",
+        kafka=KAFKA,
         parallelism=1,
         end_offsets={1: 70, 0: 100},
     )

@@ -11,14 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.fields import Bool, Field, Float64, Int64, String
+from features.instant import EPOCH
 from features.source import EventSource
 from streaming.intake.codec import EventCodec
 from streaming.intake.comparison import ImportConflictError, LogComparison
 from streaming.intake.event_order import EventOrderError
 from streaming.intake.gate import Outcome
 from streaming.intake.history_pass import HistoryPass
+from streaming.intake.raw import RawEvents
 from streaming.intake.validation import InvalidEventError
-from streaming.kafka.avro import AvroCodec, UndecodableError
+from streaming.kafka.avro import AvroCodec
+from streaming.kafka.framing import UndecodableError
 from streaming.kafka.partitioning import key_partition
 from streaming.kafka.record import OutputRecord
 from streaming.kafka.schemas import event_schema
@@ -32,9 +35,11 @@ SOURCE = EventSource(
         Field(name="express", type=Bool(), nullable=True),
     ),
     lateness=timedelta(milliseconds=10),
+    earliest=EPOCH,
     max_clock_skew=timedelta(milliseconds=5),
 )
 CODEC = EventCodec(SOURCE)
+RAW = RawEvents(SOURCE)
 AVRO = AvroCodec(event_schema(SOURCE))
 
 
@@ -154,7 +159,7 @@ def test_values_are_judged_as_their_bytes_would_be(event: dict[str, Any]) -> Non
             CODEC.from_values(event)
         return
     try:
-        expected = CODEC.from_raw(raw)
+        expected = RAW.event(raw)
     except InvalidEventError:
         with pytest.raises(InvalidEventError):
             CODEC.from_values(event)
@@ -164,7 +169,7 @@ def test_values_are_judged_as_their_bytes_would_be(event: dict[str, Any]) -> Non
 
 def test_a_negative_zero_becomes_zero_as_from_bytes() -> None:
     found = CODEC.from_values(event(1, "a", fee=-0.0))
-    assert found == CODEC.from_raw(AVRO.encode_single_object(event(1, "a", fee=-0.0)))
+    assert found == RAW.event(AVRO.encode_single_object(event(1, "a", fee=-0.0)))
     assert math.copysign(1, AVRO.decode(found.content)["fee"]) == 1
 
 

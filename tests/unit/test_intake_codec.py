@@ -11,10 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.fields import Bool, Field, Float64, Int64, String, TimestampMs
+from features.instant import EPOCH
 from features.source import EventSource
 from streaming.intake.codec import EventCodec
+from streaming.intake.raw import RawEvents
 from streaming.intake.validation import InvalidEventError
-from streaming.kafka.avro import AvroCodec, UndecodableError, schema_fingerprint
+from streaming.kafka.avro import AvroCodec, schema_fingerprint
+from streaming.kafka.framing import UndecodableError
 from streaming.kafka.quarantine import quarantined
 from streaming.kafka.record import OutputRecord
 from streaming.kafka.schemas import event_schema
@@ -29,9 +32,11 @@ SOURCE = EventSource(
         Field(name="due", type=TimestampMs()),
     ),
     lateness=timedelta(minutes=1),
+    earliest=EPOCH,
 )
 AVRO = AvroCodec(event_schema(SOURCE))
 CODEC = EventCodec(SOURCE)
+RAW = RawEvents(SOURCE)
 EVENT: dict[str, Any] = {
     "event_id": "p1",
     "event_time_ms": 1_000,
@@ -66,21 +71,21 @@ def test_golden_bytes() -> None:
 
 
 def test_a_valid_event_keeps_its_bytes() -> None:
-    event = CODEC.from_raw(AVRO.encode_single_object(EVENT))
+    event = RAW.event(AVRO.encode_single_object(EVENT))
     assert (event.event_id, event.event_time_ms) == ("p1", 1_000)
     assert event.content.hex() == GOLDEN_BARE
     assert CODEC.from_log(event.content) == event
 
 
 def test_a_heartbeat_has_only_an_event_time() -> None:
-    heartbeat = CODEC.from_raw(AVRO.encode_single_object({"event_time_ms": 7}))
+    heartbeat = RAW.event(AVRO.encode_single_object({"event_time_ms": 7}))
     assert heartbeat == CODEC.heartbeat(7)
     assert heartbeat.event_id is None
 
 
 def test_negative_zero_becomes_zero() -> None:
-    negative = CODEC.from_raw(AVRO.encode_single_object({**EVENT, "fee": -0.0}))
-    positive = CODEC.from_raw(AVRO.encode_single_object({**EVENT, "fee": 0.0}))
+    negative = RAW.event(AVRO.encode_single_object({**EVENT, "fee": -0.0}))
+    positive = RAW.event(AVRO.encode_single_object({**EVENT, "fee": 0.0}))
     assert negative == positive
 
 
@@ -103,7 +108,7 @@ def test_negative_zero_becomes_zero() -> None:
 )
 def test_values_that_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidEventError) as caught:
-        CODEC.from_raw(AVRO.encode_single_object({**EVENT, **change}))
+        RAW.event(AVRO.encode_single_object({**EVENT, **change}))
     assert message in str(caught.value)
 
 
@@ -111,7 +116,7 @@ def test_values_that_are_refused(change: dict[str, Any], message: str) -> None:
     "change", [{"event_id": " "}, {"grams": None}, {"grams": 0}, {"grams": 30_000}, {"fee": None}]
 )
 def test_values_at_the_edge_are_allowed(change: dict[str, Any]) -> None:
-    CODEC.from_raw(AVRO.encode_single_object({**EVENT, **change}))
+    RAW.event(AVRO.encode_single_object({**EVENT, **change}))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +135,7 @@ def test_values_at_the_edge_are_allowed(change: dict[str, Any]) -> None:
 )
 def test_bytes_that_are_refused(value: bytes) -> None:
     with pytest.raises(UndecodableError):
-        CODEC.from_raw(value)
+        RAW.event(value)
 
 
 def test_an_encoding_that_no_writer_makes_is_refused() -> None:
@@ -138,14 +143,14 @@ def test_an_encoding_that_no_writer_makes_is_refused() -> None:
     assert good[10:12] == b"\x00\x00"
     # Union branch -1, which Python would take as the last one.
     with pytest.raises(UndecodableError):
-        CODEC.from_raw(good[:10] + b"\x01\x02a" + good[11:])
+        RAW.event(good[:10] + b"\x01\x02a" + good[11:])
 
 
 @given(st.binary(max_size=60))
 def test_arbitrary_bytes_are_refused_or_decoded_never_worse(payload: bytes) -> None:
     header = AVRO.encode_single_object(EVENT)[:10]
     try:
-        event = CODEC.from_raw(header + payload)
+        event = RAW.event(header + payload)
     except (UndecodableError, InvalidEventError):
         return
     assert CODEC.from_log(event.content) == event

@@ -56,7 +56,7 @@ def test_the_lock_holds_every_set_with_unique_file_names() -> None:
     lock = read_lock()
     assert {name: len(jars) for name, jars in lock.items()} == {
         "kafka": 46,
-        "flink": 9,
+        "flink": 12,
         "registry": 1,
     }
     digest_of: dict[str, str] = {}

@@ -2,7 +2,8 @@
 
 import pytest
 
-from streaming.kafka.avro import AvroCodec, UndecodableError
+from streaming.kafka.avro import AvroCodec
+from streaming.kafka.framing import UndecodableError
 from streaming.kafka.rows import RowDecoder
 from streaming.kafka.schemas import progress_schema
 

@@ -116,3 +116,37 @@ def test_without_slides_there_are_none() -> None:
         slides_ms=(), lateness_ms=LATENESS, now_ms=lambda: 10**9, raw_end=lambda: 0
     )
     assert heartbeats.due(PartitionState(LATENESS), 0) == []
+
+
+def late_after_an_outage(raw_end: int | None) -> int:
+    """Count late events of a backlog of ten minutes, read in batches of 3, at a clock after it."""
+    clockwork = Clockwork(1_000)
+    backlog = range(1_000, 601_000, 500)
+    clockwork.now_ms = 601_000
+    clockwork.raw_end = len(backlog) if raw_end is None else raw_end
+    late = 0
+    for position, time_ms in enumerate(backlog, 1):
+        horizon_ms = clockwork.state.horizon_ms
+        if horizon_ms is not None and time_ms <= horizon_ms:
+            late += 1
+        else:
+            clockwork.accept(time_ms, f"e{position}")
+        if position % 3 == 0:
+            clockwork.write_due(position)
+            clockwork.state.commit()
+    return late
+
+
+def test_an_outage_of_ten_minutes_makes_nothing_late() -> None:
+    assert late_after_an_outage(raw_end=None) == 0
+
+
+def test_a_clock_that_does_not_look_at_the_backlog_would_make_it_late() -> None:
+    assert late_after_an_outage(raw_end=0) > 1_000
+
+
+def test_a_silent_partition_goes_on_beside_a_busy_one() -> None:
+    busy, silent = Clockwork(1_000), Clockwork(1_000)
+    busy.raw_end, busy.now_ms, silent.now_ms = 100, 2_000, 2_000
+    assert busy.write_due(50) == []
+    assert silent.write_due()[-1] == 1_997

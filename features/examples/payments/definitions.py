@@ -57,6 +57,7 @@ logins = EventSource(
         Field(name="country", type=String(), nullable=True),
     ),
     lateness=timedelta(minutes=2),
+    encoding="json",
 )
 settlements = EventSource(
     name="settlements",

@@ -1,0 +1,1 @@
+"""What intake did not accept, for operators: late events and dead letters."""
