@@ -9,10 +9,12 @@ from pathlib import Path
 _TIMEOUT_SECONDS = 300
 
 
-def samestream(command: str, state: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def samestream(
+    command: str, state: Path, *options: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run a command on a state directory."""
     return subprocess.run(
-        [sys.executable, "-m", "streaming.cli", command, "--state", str(state)],
+        [sys.executable, "-m", "streaming.cli", command, "--state", str(state), *options],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "120"} | environment,
         capture_output=True,
         text=True,

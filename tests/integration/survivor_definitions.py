@@ -20,6 +20,7 @@ taps = EventSource(
     ),
     lateness=timedelta(seconds=5),
     max_clock_skew=timedelta(seconds=1),
+    encoding="confluent",
 )
 by_stop = Entity(name="stop", join_keys=("stop",))
 # Long windows: what was there before a kill is still in them after it.

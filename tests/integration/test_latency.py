@@ -15,6 +15,7 @@ from features.aggregation import Count
 from features.definitions import Definitions
 from features.entity import Entity
 from features.fields import Bool, Field, String
+from features.instant import EPOCH
 from features.service import FeatureService, Label
 from features.source import EventSource
 from features.view import FeatureView
@@ -40,6 +41,7 @@ def definitions() -> Definitions:
         name=name,
         fields=(Field(name="item", type=String()), Field(name="good", type=Bool())),
         lateness=timedelta(milliseconds=LATENESS_MS),
+        earliest=EPOCH,
         max_clock_skew=timedelta(milliseconds=500),
     )
     window = SlidingWindow(size=timedelta(seconds=1), slide=timedelta(seconds=1))

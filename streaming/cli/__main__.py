@@ -1,0 +1,5 @@
+"""`python -m streaming.cli`."""
+
+from streaming.cli import main
+
+main()
