@@ -21,6 +21,7 @@ from streaming.settings import Settings
 
 _GOAL_RATIO = 0.60
 _GOAL_P99_MS = 100.0
+_WARM_UP_SECONDS = 6
 _LATENCY_SECONDS = 15
 _COMMIT_RECORDS = 20_000
 _MICROSECONDS = 1_000_000
@@ -87,12 +88,14 @@ def _pool(processes: int) -> ProcessPoolExecutor:
 
 
 def _latency(kafka: KafkaConnection, per_second: float) -> dict[str, float]:
-    source, events = bench_source("bench_latency"), int(per_second * _LATENCY_SECONDS)
+    source = bench_source("bench_latency")
+    warm_up, events = (int(per_second * each) for each in (_WARM_UP_SECONDS, _LATENCY_SECONDS))
     _create(kafka, source)
     with _pool(3) as pool:
-        intake = pool.submit(run_intake, kafka, source, "wall", events)
-        listened = pool.submit(latencies_ms, kafka, source, events)
-        reached = pool.submit(publish_at, kafka, source, events, per_second).result()
+        intake = pool.submit(run_intake, kafka, source, "wall", warm_up + events)
+        listened = pool.submit(latencies_ms, kafka, source, warm_up, events)
+        published = pool.submit(publish_at, kafka, source, warm_up + events, per_second)
+        reached = published.result()
         p50, p99 = listened.result()
         intake.result()
     return {"events_per_second": reached, "p50_ms": p50, "p99_ms": p99}

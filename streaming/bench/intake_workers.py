@@ -186,15 +186,18 @@ def publish_at(
     return reached
 
 
-def latencies_ms(kafka: KafkaConnection, source: EventSource, events: int) -> list[float]:
-    """Return how long each event took to be readable, committed, in the validated log.
+def latencies_ms(
+    kafka: KafkaConnection, source: EventSource, warm_up: int, events: int
+) -> list[float]:
+    """Return p50 and p99 of how long events took to be readable in the validated log.
 
-    From the moment at which the producer made it, which is its event time.
+    From the moment at which the producer made one, which is its event time, until a consumer of
+    committed records has it. The first events, of the warm-up, are left out.
     """
     consumer, codec = build_reader(kafka), AvroCodec(event_schema(source))
     consumer.subscribe([validated_topic(source)])
     found: list[float] = []
-    while len(found) < events:
+    while len(found) < warm_up + events:
         polled = consumer.poll(timeout_ms=100)
         now_ms = time.time() * 1_000
         for records in polled.values():
@@ -203,4 +206,4 @@ def latencies_ms(kafka: KafkaConnection, source: EventSource, events: int) -> li
                 if event["event_id"] is not None:
                     found.append(now_ms - event["event_time_ms"])
     consumer.close()
-    return [float(each) for each in np.percentile(found, [50, 99])]
+    return [float(each) for each in np.percentile(found[warm_up:], [50, 99])]
