@@ -18,6 +18,9 @@ from streaming.kafka.framing import (
 from streaming.kafka.resolution import Decode, IncompatibleSchemaError, Resolver
 from streaming.kafka.schemas import Schema, event_schema
 
+# Values, and the canonical bare Avro that they were decoded from, if that is what they came in.
+_Decoded = tuple[dict[str, Any], bytes | None]
+
 
 class TooLargeError(UndecodableError):
     """A raw record with more bytes than its source allows."""
@@ -85,6 +88,17 @@ class RawEvents:
             UndecodableError: not the source's encoding of a record that it can read.
             InvalidEventError: a value that the source does not allow.
         """
+        return self._codec.valid(*self._decoded(value))
+
+    def values(self, value: bytes | None) -> dict[str, Any]:
+        """Return what the value of a raw record says, whether the source allows it or not.
+
+        Raises:
+            UndecodableError: see `event`.
+        """
+        return self._decoded(value)[0]
+
+    def _decoded(self, value: bytes | None) -> _Decoded:
         if value is None:
             msg = "got a null value"
             raise UndecodableError(msg)
@@ -105,24 +119,24 @@ class RawEvents:
             for schema in known
         }
 
-    def _from_single_object(self, value: bytes) -> CanonicalEvent:
+    def _from_single_object(self, value: bytes) -> _Decoded:
         if self._canonical is not None and value.startswith(self._own_header):
             bare = value[SINGLE_OBJECT_HEADER_BYTES:]
-            return self._codec.valid(self._canonical.decode(bare), bare)
+            return self._canonical.decode(bare), bare
         header, bare = split_single_object(value)
         decode = self._by_header.get(header)
         if decode is None:
             known = ", ".join(each.hex() for each in self._by_header)
             msg = f"got the header {header.hex()}; allowed are those of known schemas: {known}"
             raise UnknownSchemaError(msg)
-        return self._codec.valid(decode(bare))
+        return decode(bare), None
 
-    def _from_confluent(self, value: bytes) -> CanonicalEvent:
+    def _from_confluent(self, value: bytes) -> _Decoded:
         schema_id, bare = split_schema_id(value)
         decode = self._by_id.get(schema_id) or self._found(schema_id)
         if isinstance(decode, UndecodableError):
             raise decode
-        return self._codec.valid(decode(bare))
+        return decode(bare), None
 
     def _found(self, schema_id: int) -> Decode | UndecodableError:
         """Look a schema up; what the registry has once, it has for ever."""
@@ -136,8 +150,8 @@ class RawEvents:
         self._by_id[schema_id] = decode
         return decode
 
-    def _from_json(self, value: bytes) -> CanonicalEvent:
-        return self._codec.valid(self._json.decode(value))
+    def _from_json(self, value: bytes) -> _Decoded:
+        return self._json.decode(value), None
 
 
 def source_resolver(source: EventSource) -> Resolver:

@@ -24,7 +24,7 @@ from streaming.quarantine.as_text import (
     views_text,
 )
 from streaming.quarantine.counting import LetterCount, count_letters
-from streaming.quarantine.decoding import LetterDecoder
+from streaming.quarantine.decoding import letter_values
 from streaming.quarantine.letters import Kind, LetterLog
 from streaming.quarantine.missed import missed_predictions, missed_views
 from streaming.quarantine.requeue import RequeueReport, requeue
@@ -67,13 +67,13 @@ def list_letters(
 ) -> None:
     """Print one line for each letter, in the order in which they were sent."""
     source = _source(settings, source_name)
-    decoder = LetterDecoder(source, raw_events(settings, source))
+    raw = raw_events(settings, source)
     with LetterLog(settings.kafka, source, kind) as log:
         if sampled is not None:
             letters = sample(log, selected, sampled)
         else:
             letters = (oldest if from_oldest else newest)(log, selected, limit)
-    found = [(letter, decoder.event(letter)) for letter in letters]
+    found = [(letter, letter_values(raw, letter)) for letter in letters]
     console = Console()
     for line in aligned(letter_rows(found)) if found else [f"{log.topic}: none"]:
         console.say(line)
@@ -97,7 +97,7 @@ def show(
     source = definitions.source(source_name)
     with LetterLog(settings.kafka, source, kind) as log:
         letter = log.letter(letter_id)
-    event = LetterDecoder(source, raw_events(settings, source)).event(letter)
+    event = letter_values(raw_events(settings, source), letter)
     content = letter_json(letter, event)
     lines = [*letter_text(log.topic, letter, event)]
     if kind == "late" and event is not None:

@@ -29,7 +29,7 @@ from streaming.kafka.quarantine import (
 )
 from streaming.kafka.schemas import event_schema
 from streaming.quarantine.as_text import aligned, instant_text, letter_rows, shown
-from streaming.quarantine.decoding import LetterDecoder
+from streaming.quarantine.decoding import letter_values
 from streaming.quarantine.missed import missed_views, newest_then
 from streaming.quarantine.selection import draw
 from streaming.quarantine.triage import PartitionTriage
@@ -254,18 +254,18 @@ def test_a_view_misses_an_event_that_it_would_have_counted() -> None:
 
 @pytest.mark.parametrize("fare", [7, 100])
 def test_values_are_decoded_also_when_they_are_not_allowed(fare: int) -> None:
-    decoder = LetterDecoder(SOURCE, RawEvents(SOURCE))
+    raw = RawEvents(SOURCE)
     event = {"event_id": "e", "event_time_ms": NOW, "stop": "a", "fare": fare}
-    assert decoder.event(letter("e", NOW, offset=0, fare=fare)) == event
-    assert decoder.event(read_letter(stored(original(b"rubbish")))) is None
-    in_json = replace(SOURCE, encoding="json")
-    decoder = LetterDecoder(in_json, RawEvents(in_json))
-    assert decoder.event(read_letter(stored(original(json.dumps(event).encode())))) == event
+    assert letter_values(raw, letter("e", NOW, offset=0, fare=fare)) == event
+    assert letter_values(raw, read_letter(stored(original(b"rubbish")))) is None
+    in_json = RawEvents(replace(SOURCE, encoding="json"))
+    written = read_letter(stored(original(json.dumps(event).encode())))
+    assert letter_values(in_json, written) == event
 
 
 def test_a_line_is_a_line_whatever_a_producer_wrote() -> None:
     broken = letter("\x1b[31m:smile:\n", NOW, offset=0)
-    event = LetterDecoder(SOURCE, RawEvents(SOURCE)).event(broken)
+    event = letter_values(RawEvents(SOURCE), broken)
     _, line = aligned(letter_rows([(replace(broken, detail="x" * 500), event)]))
     assert line.isprintable()
     assert "\\x1b[31m:smile:\\n" in line
