@@ -31,6 +31,9 @@ MAX_RECORD_BYTES = 2 * MAX_RAW_RECORD_BYTES
 
 _BATCH_BYTES = 256 * 1024
 _LINGER_MS = 5
+# A transaction that follows another at once is refused until that one is complete, which takes
+# the broker some milliseconds. The client's default, 100 ms, would come on top of every one.
+_RETRY_BACKOFF_MS = 10
 
 # One step of the online store takes this many rows; more would hold its other clients up.
 _FOLLOWER_POLL_RECORDS = 4_000
@@ -120,6 +123,7 @@ def build_producer(
             "max_request_size": MAX_RECORD_BYTES,
             "batch_size": _BATCH_BYTES,
             "linger_ms": linger_ms,
+            "retry_backoff_ms": _RETRY_BACKOFF_MS,
             "allow_auto_create_topics": False,
             "metrics_enabled": False,
         },
@@ -157,7 +161,7 @@ def _build(
                 f"Kafka {kafka.bootstrap_servers}, {kafka.security.protocol}: cannot connect: "
                 f"{failure.reason or error}"
             )
-            if kafka.security.uses_sasl and isinstance(failure.reason, KafkaConnectionError):
+            if kafka.security.uses_sasl and isinstance(failure.reason, KafkaConnectionError | None):
                 # The client loses an answer after which the broker hangs up.
                 msg += "; a broker also hangs up on a wrong user name or password"
             raise KafkaUnreachableError(msg) from error

@@ -62,9 +62,18 @@ def registry_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Regist
         state.release()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def url(registry_server: RegistryServer) -> str:
     return registry_url(registry_server.state)
+
+
+@pytest.fixture(scope="module")
+def readme_sources(tmp_path_factory: pytest.TempPathFactory, url: str) -> Iterator["Sources"]:
+    """Sources on a broker of their own: the README's have the names that other tests use."""
+    with EmbeddedStack(StateDirectory(tmp_path_factory.mktemp("readme"))) as stack:
+        made = Sources(stack, url)
+        yield made
+        made.close()
 
 
 class Sources:
@@ -263,8 +272,9 @@ def test_a_source_that_needs_a_registry_says_so(sources: Sources) -> None:
     ],
 )
 def test_the_readme_shows_how_to_publish(
-    sources: Sources, number: int, definitions: str, name: str
+    readme_sources: Sources, number: int, definitions: str, name: str
 ) -> None:
+    sources = readme_sources
     source = load_definitions(definitions).source(name)
     sources.admin.create_source_topics(source, 1)
     before = len(sources.events(source))

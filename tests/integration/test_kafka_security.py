@@ -43,7 +43,7 @@ SCRAM_USER = "scram-user"
 # Every character that some language between Python and the client may treat in its own way.
 SCRAM_PASSWORD = f"{CANARY}\"\\\\ '$1;${{env:HOME}}={{}}"
 CLIENT, CLIENT_SECRET = "client", f"{CANARY}:secret"
-TIMEOUT_MS = 2_000
+TIMEOUT_MS = 4_000
 EVENTS = 100
 REFUSED_WITHIN_SECONDS = 30
 
