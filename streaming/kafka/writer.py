@@ -1,5 +1,6 @@
 """Writing many records in transactions, without consuming any."""
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any, Self
@@ -13,6 +14,8 @@ from streaming.kafka.record import OutputRecord
 
 # Nobody waits for a single record: full batches cost the client a third less.
 _LINGER_MS = 200
+
+_log = logging.getLogger(__name__)
 
 
 class WriteError(SamestreamError, RuntimeError):
@@ -87,6 +90,9 @@ class TransactionalWriter:
         try:
             if self._is_open:
                 self._within_limit(self._producer.abort_transaction)
+        except KafkaError as failure:
+            # Nobody sees it: the next writer of the id aborts it, or the broker after a while.
+            _log.warning("%s: a transaction is left open: %r", self._id, failure)
         finally:
             self._producer.close(timeout=FLUSH_TIMEOUT_SECONDS)
 
