@@ -4,8 +4,11 @@ Feast joins every request with all earlier rows of its entity and keeps the newe
 for one request of the flights example over three months. DuckDB's ASOF join gives the same answer.
 """
 
+from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
+import feast
 import ibis
 import pandas as pd
 import pyarrow as pa
@@ -17,6 +20,7 @@ from feast.infra.offline_stores.duckdb import (
     _read_data_source,
     _write_data_source,
 )
+from feast.infra.offline_stores.file_source import FileSource
 from feast.infra.offline_stores.ibis import IbisRetrievalJob
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
 from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
@@ -38,9 +42,35 @@ class EntityRowsError(SamestreamError, TypeError):
 
 
 class AsofDuckDBOfflineStoreConfig(DuckDBOfflineStoreConfig):
-    """Configuration of the store; Feast finds it by its name."""
+    """Configuration of the store; Feast finds it by its name.
+
+    Attributes:
+        row_times: whether an answer also tells the event timestamp of each view's row that it
+            used, null without one, in a column named by `row_time_column`.
+    """
 
     type: str = ASOF_STORE_TYPE
+    row_times: bool = False
+
+
+def row_time_column(view: str) -> str:
+    """Name of the column with the event timestamps of the rows of a view that were used."""
+    return f"{view}__event_timestamp"
+
+
+def with_row_times(store: feast.FeatureStore) -> feast.FeatureStore:
+    """Let the answers of a store that was just opened tell the times of the rows; return it.
+
+    Raises:
+        EntityRowsError: It has another offline store than ours.
+    """
+    offline = store.config.offline_store
+    if not isinstance(offline, AsofDuckDBOfflineStoreConfig):
+        msg = f"offline store: got type {offline.type!r}, which cannot tell the rows that it used"
+        msg += f"; allowed is {ASOF_STORE_TYPE!r}"
+        raise EntityRowsError(msg)
+    offline.row_times = True
+    return store
 
 
 class AsofDuckDBOfflineStore(DuckDBOfflineStore):
@@ -85,8 +115,11 @@ class AsofDuckDBOfflineStore(DuckDBOfflineStore):
         result = result.mutate(**{timestamp: result[timestamp].cast(_UTC)})
         for position, view in enumerate(feature_views):
             names = _requested(view, feature_refs, full_feature_names=full_feature_names)
-            known = _read_data_source(_source(view), str(config.repo_path))
-            result = _join(result, timestamp, view, known, names, prefix=f"__{position}_")
+            known = _read_data_source(_pinned(_source(view)), str(config.repo_path))
+            shown = row_time_column(view.name) if config.offline_store.row_times else None
+            result = _join(
+                result, timestamp, view, known, names, prefix=f"__{position}_", row_time=shown
+            )
         return IbisRetrievalJob(
             result,
             on_demand,
@@ -117,6 +150,15 @@ def _source(view: FeatureView) -> DataSource:
     return view.batch_source
 
 
+def _pinned(source: DataSource) -> DataSource:
+    """Name the snapshot behind a link, which stays as it is while the query runs."""
+    if not (isinstance(source, FileSource) and Path(source.path).is_symlink()):
+        return source
+    pinned = deepcopy(source)
+    pinned.file_options.uri = str(Path(source.path).resolve())
+    return pinned
+
+
 def _requested(
     view: FeatureView, feature_refs: list[str], *, full_feature_names: bool
 ) -> dict[str, str]:
@@ -128,7 +170,14 @@ def _requested(
 
 
 def _join(
-    left: Table, timestamp: str, view: FeatureView, rows: Table, names: dict[str, str], prefix: str
+    left: Table,
+    timestamp: str,
+    view: FeatureView,
+    rows: Table,
+    names: dict[str, str],
+    *,
+    prefix: str,
+    row_time: str | None,
 ) -> Table:
     source = _source(view)
     mapped = {old: new for old, new in source.field_mapping.items() if old in rows.columns}
@@ -147,4 +196,5 @@ def _join(
         on=left[timestamp] >= right[available],
         predicates=[left[theirs] == right[f"{prefix}{ours}"] for ours, theirs in keys.items()],
     )
-    return joined.select(*left.columns, *names.values())
+    times = {row_time: joined[available]} if row_time else {}
+    return joined.select(*left.columns, *names.values(), **times)

@@ -12,7 +12,8 @@ from feast.data_source import PushSource, RequestSource
 from feast.types import Float64 as FeastFloat64
 
 from feature_repo.feast_types import STORED_TYPES, key_type
-from feature_repo.offline import EVENT_TIMESTAMP, ensure_readable, offline_path
+from feature_repo.offline import EVENT_TIMESTAMP, offline_path
+from feature_repo.offline_history import ensure_readable
 from feature_repo.on_demand import on_demand_inputs, udf_source
 from features.definitions import Definitions, load_definitions
 from features.fields import FieldType

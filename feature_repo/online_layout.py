@@ -4,11 +4,9 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from feast.infra.key_encoding_utils import serialize_entity_key
 from feast.infra.online_stores.helpers import _mmh3
-from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 
-from feature_repo.feast_types import STORED_TYPES
+from feature_repo.feast_bytes import EntityKeyEncoder, encode_timestamp, value_encoder
 from feature_repo.offline import view_id
 from features.view import FeatureView
 
@@ -64,12 +62,13 @@ class ViewLayout:
         self.id = view_id(view)
         self._ring_prefix = project.ring_prefix(self.id)
         self._project = project.project.encode()
-        self._names = [key.name for key in view.join_keys]
-        self._keys = [STORED_TYPES[type(key.type)] for key in view.join_keys]
+        keys = EntityKeyEncoder(
+            [key.name for key in view.join_keys], [type(key.type) for key in view.join_keys]
+        )
         self._features = [
-            (feature.name, STORED_TYPES[type(feature.type)]) for feature in view.features
+            (feature.name, value_encoder(type(feature.type))) for feature in view.features
         ]
-        self.entity = lru_cache(_CACHED_ENTITIES)(self._entity)
+        self.entity = lru_cache(_CACHED_ENTITIES)(keys.encode)
         self.hash_fields: list[str | bytes] = [
             f"_ts:{view.name}",
             *(_mmh3(f"{view.name}:{feature.name}") for feature in view.features),
@@ -86,30 +85,5 @@ class ViewLayout:
     def hash_values(self, row: Mapping[str, Any]) -> list[bytes]:
         """Values of `hash_fields` for a row."""
         known_at_ms = row["window_end_ms"] + self.view.source.lateness_ms
-        values = [encode_timestamp(known_at_ms)]
-        for name, stored in self._features:
-            values.append(stored.message(row[name]).SerializeToString())
-        return values
-
-    def _entity(self, keys: tuple[Any, ...]) -> bytes:
-        values = [stored.message(key) for stored, key in zip(self._keys, keys, strict=True)]
-        message = EntityKey(join_keys=self._names, entity_values=values)
-        encoded: bytes = serialize_entity_key(message, ENTITY_KEY_VERSION)
-        return encoded
-
-
-def encode_timestamp(epoch_ms: int) -> bytes:
-    """Encode a protobuf `Timestamp`; it is made once per row, so no message object is made."""
-    seconds, rest_ms = divmod(epoch_ms, 1_000)
-    encoded = b"\x08" + _varint(seconds) if seconds else b""
-    return encoded + (b"\x10" + _varint(rest_ms * 1_000_000) if rest_ms else b"")
-
-
-def _varint(number: int) -> bytes:
-    number %= 2**64
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
+        values = [encode(row[name]) for name, encode in self._features]
+        return [encode_timestamp(known_at_ms), *values]

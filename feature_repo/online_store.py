@@ -27,14 +27,14 @@ class UncountedWriteError(SamestreamError, PermissionError):
     """A write past ingest, which would not be counted, so `complete` could no longer be trusted."""
 
 
-def connect(address: str) -> Redis:
+def connect(address: str, *, timeout_seconds: float = _TIMEOUT_SECONDS) -> Redis:
     """Connect to the online store at host:port; responses stay bytes."""
     host, _, port = address.rpartition(":")
     return Redis(
         host=host,
         port=int(port),
-        socket_timeout=_TIMEOUT_SECONDS,
-        socket_connect_timeout=_TIMEOUT_SECONDS,
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=timeout_seconds,
     )
 
 

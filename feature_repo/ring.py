@@ -9,6 +9,8 @@ A ring is the newest window end, then rows in order of their window ends:
 
 All little endian. A new ring begins with the origin, a row without values at ORIGIN_MS. As long as
 it is there, nothing was evicted and an instant before the first real row is known to have no row.
+The store looks up one row for each request; where it finds none it answers with the origin, and
+where the ring no longer reaches back with a row without values at AHEAD_MS.
 """
 
 import math
@@ -23,8 +25,9 @@ import numpy.typing as npt
 from features.aggregation import Feature
 from features.fields import String
 
-# Exact as a double, in which Lua keeps it.
+# Exact as doubles, in which Lua keeps them.
 ORIGIN_MS = -(2**53)
+AHEAD_MS = ORIGIN_MS + 1
 HEADER = struct.Struct("<q")
 NO_TEXT = 2**32 - 1
 
@@ -36,28 +39,28 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class AsOfRows:
-    """The rows that requests may see, one for each request.
+    """The rows that requests may see, one for each request; arrays of shape (n,).
 
     Attributes:
         columns: values of each feature: float64 with NaN for null, or text with None for null.
-        window_end_ms: window end of the row, None where the entity has no row yet.
+        window_end_ms: window end of the row, of no meaning where there is none.
+        found: whether there is a row; an entity may have none yet.
         ahead: whether the ring no longer reaches back to the request; its values are null.
     """
 
     columns: dict[str, npt.NDArray[Any]]
-    window_end_ms: list[int | None]
+    window_end_ms: Integers
+    found: npt.NDArray[np.bool_]
     ahead: npt.NDArray[np.bool_]
 
 
 class RingCodec:
-    """Packs rows and finds rows as of an instant, for the features of one view."""
+    """Packs rows, and unpacks those that the store found, for the features of one view."""
 
-    def __init__(self, features: Sequence[Feature], slide_ms: int) -> None:
-        """Take the features and the slide, whose multiples all window ends are."""
-        self._slide_ms = slide_ms
+    def __init__(self, features: Sequence[Feature]) -> None:
+        """Take the features."""
         self._numbers = [item.name for item in features if not isinstance(item.type, String)]
         self._texts = [item.name for item in features if isinstance(item.type, String)]
-        self._head = struct.Struct(f"<q{len(self._numbers)}d")
         self._row = np.dtype(
             [
                 ("length", "<u4"),
@@ -65,88 +68,61 @@ class RingCodec:
                 ("numbers", "<f8", (len(self._numbers),)),
             ]
         )
+        self._fixed = struct.Struct(f"<Iq{len(self._numbers)}d")
         nulls = dict.fromkeys((*self._numbers, *self._texts))
         self.origin = self.pack({"window_end_ms": ORIGIN_MS, **nulls})
+        self.ahead = self.pack({"window_end_ms": AHEAD_MS, **nulls})
+
+    @property
+    def row_bytes(self) -> int:
+        """Length of each row; 0 if it differs, because of text."""
+        return 0 if self._texts else self._fixed.size
 
     def pack(self, row: Mapping[str, Any]) -> bytes:
         """Pack `window_end_ms` and the features of a row, by name."""
         numbers = [math.nan if (value := row[name]) is None else value for name in self._numbers]
-        body = self._head.pack(row["window_end_ms"], *numbers)
-        for name in self._texts:
-            body += _pack_text(row[name])
-        return _LENGTH.pack(_LENGTH.size + len(body)) + body
+        if not self._texts:
+            return self._fixed.pack(self._fixed.size, row["window_end_ms"], *numbers)
+        texts = b"".join([_pack_text(row[name]) for name in self._texts])
+        length = self._fixed.size + len(texts)
+        return self._fixed.pack(length, row["window_end_ms"], *numbers) + texts
 
-    def look_up(
-        self, rings: Sequence[bytes | None], which: Integers, as_of_ms: Integers
-    ) -> AsOfRows:
-        """Find the newest row at or before each instant.
+    def unpack(self, found: bytes, which: Integers) -> AsOfRows:
+        """Return the rows of requests.
 
         Args:
-            rings: one for each entity, None for an entity that was never seen.
-            which: index of the entity of each request, -1 for a request with a null key.
-            as_of_ms: newest window end that each request may see.
+            found: rows that the store found, one after the other, origins and aheads included.
+            which: position of the row of each request, -1 for a request with a null key.
         """
-        packed = [ring[HEADER.size :] if ring else b"" for ring in rings]
-        ring_of, rows, texts = self._unpack_text(packed) if self._texts else self._unpack(packed)
-        found = self._positions(ring_of, rows["window_end_ms"], which, as_of_ms)
-        seen = np.array([bool(part) for part in packed] + [False])
-        rows = np.append(rows, np.zeros(1, self._row))
-        rows["numbers"][-1] = np.nan
-        window_ends = rows["window_end_ms"][found].tolist()
+        packed = found + self.origin
+        rows, texts = self._unpack_text(packed) if self._texts else self._unpack(packed)
+        taken = rows[which]
+        window_end_ms = taken["window_end_ms"]
         columns: dict[str, npt.NDArray[Any]] = {
-            name: rows["numbers"][found, column] for column, name in enumerate(self._numbers)
+            name: taken["numbers"][:, column] for column, name in enumerate(self._numbers)
         }
         for column, name in enumerate(self._texts):
-            values = np.array([*(row[column] for row in texts), None], dtype=object)
-            columns[name] = values[found]
+            columns[name] = texts[which, column]
         return AsOfRows(
             columns=columns,
-            window_end_ms=[
-                None if position == -1 or end == ORIGIN_MS else end
-                for position, end in zip(found.tolist(), window_ends, strict=True)
-            ],
-            ahead=seen[which] & (found == -1),
+            window_end_ms=window_end_ms,
+            found=window_end_ms > AHEAD_MS,
+            ahead=window_end_ms == AHEAD_MS,
         )
 
-    def _positions(
-        self, ring_of: Integers, window_end_ms: Integers, which: Integers, as_of_ms: Integers
-    ) -> Integers:
-        """Index of the row of each request, -1 without one; rows are ordered by (ring, end)."""
-        real = window_end_ms[window_end_ms != ORIGIN_MS]
-        if not real.size:
-            low, slots = 0, 2
-        else:
-            low = int(real.min())
-            slots = (int(real.max()) - low) // self._slide_ms + 2
-        # Slot 0 is the origin, so one sorted array of numbers serves all rings at once.
-        slot = np.where(window_end_ms == ORIGIN_MS, 0, (window_end_ms - low) // self._slide_ms + 1)
-        wanted = np.clip((as_of_ms - low) // self._slide_ms + 1, 0, slots - 1)
-        found = np.searchsorted(ring_of * slots + slot, which * slots + wanted, side="right") - 1
-        inside = found >= 0
-        inside[inside] = ring_of[found[inside]] == which[inside]
-        return np.where(inside, found, -1)
+    def _unpack(self, packed: bytes) -> tuple[npt.NDArray[Any], npt.NDArray[np.object_]]:
+        rows = np.frombuffer(packed, dtype=self._row)
+        return rows, np.empty((len(rows), 0), dtype=object)
 
-    def _unpack(
-        self, packed: Sequence[bytes]
-    ) -> tuple[Integers, npt.NDArray[Any], list[list[str | None]]]:
-        sizes = np.array([len(part) for part in packed], dtype=np.int64) // self._row.itemsize
-        rows = np.frombuffer(b"".join(packed), dtype=self._row)
-        return np.repeat(np.arange(len(packed)), sizes), rows, []
-
-    def _unpack_text(
-        self, packed: Sequence[bytes]
-    ) -> tuple[Integers, npt.NDArray[Any], list[list[str | None]]]:
-        heads, texts, ring_of = [], [], []
-        for ring, part in enumerate(packed):
-            start = 0
-            while start < len(part):
-                (length,) = _LENGTH.unpack_from(part, start)
-                heads.append(part[start : start + self._row.itemsize])
-                texts.append(_unpack_texts(part[start + self._row.itemsize : start + length]))
-                ring_of.append(ring)
-                start += length
-        rows = np.frombuffer(b"".join(heads), dtype=self._row)
-        return np.array(ring_of, dtype=np.int64), rows, texts
+    def _unpack_text(self, packed: bytes) -> tuple[npt.NDArray[Any], npt.NDArray[np.object_]]:
+        heads, texts = [], []
+        start = 0
+        while start < len(packed):
+            (length,) = _LENGTH.unpack_from(packed, start)
+            heads.append(packed[start : start + self._row.itemsize])
+            texts.append(_unpack_texts(packed[start + self._row.itemsize : start + length]))
+            start += length
+        return np.frombuffer(b"".join(heads), dtype=self._row), np.array(texts, dtype=object)
 
 
 def _pack_text(text: str | None) -> bytes:

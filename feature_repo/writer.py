@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any, cast
 
 from redis import Redis
@@ -10,6 +9,7 @@ from redis.exceptions import ResponseError
 
 from feature_repo.online_layout import ProjectLayout, ViewLayout
 from feature_repo.ring import RingCodec
+from feature_repo.scripts import load_script
 from features.errors import SamestreamError
 from features.view import FeatureView
 
@@ -70,15 +70,16 @@ class OnlineWriter:
             redis: connection without decoding of responses.
             project: Feast project.
             views: the views whose rows are written.
-            ring_slides: how many slides of rows an entity keeps behind its newest row.
+            ring_slides: how many slides of rows an entity keeps behind its newest row, at least;
+                a quarter more are kept, so that old rows are dropped many at a time.
         """
         self._redis = redis
         self._layout = ProjectLayout(project)
         self._views = {view: ViewLayout(self._layout, view) for view in views}
-        self._rings = {view: RingCodec(view.features, view.window.slide_ms) for view in views}
+        self._rings = {view: RingCodec(view.features) for view in views}
         self._ring_slides = ring_slides
-        self._append_rows = _load(redis, "append_rows")
-        self._append_progress = _load(redis, "append_progress")
+        self._append_rows = load_script(redis, "common", "append_rows")
+        self._append_progress = load_script(redis, "common", "append_progress")
 
     def next_offset(self, topic: str, partition: int) -> int:
         """Return where the store continues; 0 when it is empty."""
@@ -186,9 +187,3 @@ def _check(source: InputSlice, outcome: object) -> None:
         raise FencedError(msg)
     if isinstance(outcome, Exception):
         raise outcome
-
-
-def _load(redis: Redis, name: str) -> str:
-    folder = files("feature_repo") / "lua"
-    text = "\n".join((folder / f"{part}.lua").read_text("utf-8") for part in ("common", name))
-    return str(redis.script_load(text))

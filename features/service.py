@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
 from functools import cached_property
 
 from features.errors import DefinitionError
@@ -28,6 +30,13 @@ class Label:
             raise DefinitionError(msg)
 
 
+class StorePolicy(StrEnum):
+    """What a service does while the online store does not answer."""
+
+    WAIT = "wait"
+    DEGRADE = "degrade"
+
+
 @dataclass(frozen=True, kw_only=True)
 class FeatureService:
     """The ordered features that one model reads for a request.
@@ -39,6 +48,10 @@ class FeatureService:
         features: names of the model's inputs, in the order of the vector: features of the views,
             on-demand features or request fields. A text feature is a category.
         label: what the model learns.
+        store_policy: while the online store does not answer, `wait` for it (a stream then lags), or
+            `degrade`: score with nulls and mark the predictions DEGRADED.
+        max_staleness: how far a view may be behind what a request may see before the request is
+            refused; without it, requests are scored with what is there and marked STALE.
     """
 
     name: str
@@ -47,9 +60,12 @@ class FeatureService:
     on_demand: tuple[OnDemandFeature, ...]
     features: tuple[str, ...]
     label: Label
+    store_policy: StorePolicy = StorePolicy.WAIT
+    max_staleness: timedelta | None = None
 
     def __post_init__(self) -> None:
         check_name("feature service", self.name)
+        self._check_policies()
         for view in self.views:
             for key in view.join_keys:
                 self._check_join_key(view, key)
@@ -75,6 +91,20 @@ class FeatureService:
         self._check_known(self.features, known, "features")
         if not self.features or len(set(self.features)) != len(self.features):
             msg = f"service {self.name!r}: features must be at least one, each once"
+            raise DefinitionError(msg)
+
+    def _check_policies(self) -> None:
+        if not isinstance(self.store_policy, StorePolicy):
+            msg = (
+                f"service {self.name!r}, store_policy: got {self.store_policy!r}; allowed are "
+                "StorePolicy.WAIT and StorePolicy.DEGRADE"
+            )
+            raise DefinitionError(msg)
+        if self.max_staleness is not None and self.max_staleness < timedelta(0):
+            msg = (
+                f"service {self.name!r}, max_staleness: got {self.max_staleness}; "
+                "allowed is zero or more"
+            )
             raise DefinitionError(msg)
 
     def _check_order(self) -> None:

@@ -71,7 +71,8 @@ def _float64(type_: FieldType, cell: Any) -> float:  # noqa: ANN401
     value = float(cell)
     if not math.isfinite(value):
         raise ValueError
-    return value
+    # Not -0.0, as at intake.
+    return value + 0.0
 
 
 def _decimal(type_: FieldType, cell: Any) -> decimal.Decimal:  # noqa: ANN401

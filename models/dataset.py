@@ -53,6 +53,22 @@ def request_rows(service: FeatureService, requests: Sequence[Mapping[str, Any]])
     return pd.DataFrame(columns)
 
 
+def request_events(service: FeatureService, rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Make the events of the request source of which `request_rows` would make these rows.
+
+    Args:
+        service: tells the request fields.
+        rows: as `request_rows` makes them; a column that is left out is null, an id is empty.
+    """
+    n = len(rows)
+    columns: dict[str, list[Any]] = {
+        name: _values(rows[name]) if name in rows.columns else [None] * n
+        for name in service.request_types
+    }
+    columns[EVENT_ID] = rows[EVENT_ID].tolist() if EVENT_ID in rows.columns else [""] * n
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
 def entity_rows(
     service: FeatureService,
     requests: Iterable[Mapping[str, Any]],
@@ -91,9 +107,28 @@ def training_set(
     if rows.empty:
         msg = f"service {service.name!r}: got no requests; a training set needs some"
         raise TrainingError(msg)
-    job = store.get_historical_features(
-        entity_df=rows, features=store.get_feature_service(service.name)
-    )
+    frame = point_in_time_join(store, service, rows, store.get_feature_service(service.name))
+    return frame.sort_values([EVENT_TIME_MS, EVENT_ID], ignore_index=True)
+
+
+def point_in_time_join(
+    store: OfflineFeatures,
+    service: FeatureService,
+    rows: pd.DataFrame,
+    features: Any,  # noqa: ANN401
+) -> pd.DataFrame:
+    """Ask Feast for features as of each row: `rows`, in any order, with the features beside.
+
+    Args:
+        store: a `feast.FeatureStore` to which the definitions are applied.
+        service: whose requests the rows are.
+        rows: join keys and `event_timestamp`.
+        features: a Feast feature service, or a list of `<view>:<feature>`.
+
+    Raises:
+        TrainingError: Feast returned other rows than it was given.
+    """
+    job = store.get_historical_features(entity_df=rows, features=features)
     frame: pd.DataFrame = job.to_df()
     if len(frame) != len(rows):
         msg = (
@@ -101,4 +136,11 @@ def training_set(
             "is there more than one offline row of an entity for one window end?"
         )
         raise TrainingError(msg)
-    return frame.sort_values([EVENT_TIME_MS, EVENT_ID], ignore_index=True)
+    return frame
+
+
+def _values(column: "pd.Series[Any]") -> list[Any]:
+    return [
+        None if null else value
+        for null, value in zip(column.isna().tolist(), column.tolist(), strict=True)
+    ]

@@ -29,3 +29,7 @@ class WrongModelError(SamestreamError, ValueError):
 
 class UnknownModelError(SamestreamError, LookupError):
     """A model, version or alias that the registry does not have."""
+
+
+class PredictionColumnError(SamestreamError, ValueError):
+    """Requests with a column whose name a prediction needs."""

@@ -1,131 +1,146 @@
-"""Scoring of requests with the features of the online store, each as of its own time."""
+"""Scoring with the features of the online store, each as of its request's own time."""
 
+import threading
+import time
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from feature_repo.reader import AsOfRequest, OnlineReader
-from features.fingerprint import service_fingerprint, view_fingerprint
-from features.service import FeatureService
-from features.source import EVENT_ID, EVENT_TIME_MS
+from feature_repo.reader import AsOfRequest, OnlineReader, StoreUnavailableError
+from feature_repo.ring import AsOfRows, Integers
+from features.fingerprint import view_fingerprint
+from features.service import FeatureService, StorePolicy
+from features.source import EVENT_TIME_MS
 from features.view import FeatureView
-from models.columns import columns_of_requests
+from models.answers import Answers, Fetched, answer, behind_ms, each_as_of
+from models.columns import Columns, columns_of_requests
+from models.prediction import Mark, ViewReceipt
 from models.scorer import Scorer
 
 Request = Mapping[str, Any]
-Prediction = dict[str, Any]
-AsOf = dict[str, npt.NDArray[np.int64]]
 
-
-class Mark(StrEnum):
-    """Why a served value may differ from what the log says."""
-
-    STALE = "STALE"
-    AHEAD = "AHEAD"
+_POLL_SECONDS = 0.005
 
 
 class OnlineScorer:
-    """Scores requests of one service; the same for every way in."""
+    """Scores requests of one service; the stream and the HTTP endpoint ask the same one."""
 
-    def __init__(self, service: FeatureService, reader: OnlineReader) -> None:
-        """Read the features of the service's views with this reader."""
+    def __init__(
+        self,
+        service: FeatureService,
+        reader: OnlineReader,
+        *,
+        max_wait_seconds: float,
+        stop: threading.Event,
+    ) -> None:
+        """Take what to ask.
+
+        Args:
+            service: whose requests these are.
+            reader: of the service's views.
+            max_wait_seconds: how long requests wait, once for all of a call, for views that are
+                not complete for them.
+            stop: ends a wait.
+        """
         self._service = service
         self._reader = reader
-        self._fingerprint = service_fingerprint(service)
-        self._view_fingerprints = {view.name: view_fingerprint(view) for view in service.views}
+        self._max_wait_seconds = max_wait_seconds
+        self._stop = stop
+        self._fingerprints = {view: view_fingerprint(view) for view in service.views}
 
-    def as_of(self, requests: Sequence[Request]) -> AsOf:
-        """Newest window end that each request may see, for each view; shape (n,), milliseconds."""
-        times = np.array([request[EVENT_TIME_MS] for request in requests], dtype=np.int64)
-        return {view.name: _each_as_of(view, times) for view in self._service.views}
+    def score(self, requests: Sequence[Request], scorer: Scorer) -> Answers:
+        """Score requests with what the store holds once it is complete for them.
 
-    def incomplete(self, as_of: AsOf) -> list[str]:
-        """Names of the views that are not yet complete for every request."""
-        complete = self._reader.complete()
-        return [
-            name
-            for name, window_ends in as_of.items()
-            if _complete_until(complete, name) < window_ends.max(initial=_NEVER)
-        ]
+        A row's bits do not depend on the other rows.
 
-    def score(self, requests: Sequence[Request], scorer: Scorer) -> list[Prediction]:
-        """Score requests with what the store holds now.
+        Args:
+            requests: events of the request source; only `event_time_ms` and the fields that the
+                features depend on are read.
+            scorer: the model in use.
 
-        Returns:
-            Predictions without `source_topic`, `source_partition`, `source_offset` and
-            `scored_at_ms`, in the order of the requests.
+        Raises:
+            StoreUnavailableError: The store does not answer, and the service's policy is to wait.
         """
-        as_of = self.as_of(requests)
-        # Progress before rows: rows that arrive in between can only be newer than asked for.
-        complete = self._reader.complete()
-        reads = self._reader.read_many(
-            [
-                AsOfRequest(view=view, keys=_keys(view, requests), as_of_ms=as_of[view.name])
-                for view in self._service.views
-            ]
-        )
-        columns = columns_of_requests(self._service, requests)
-        receipts: list[list[dict[str, Any]]] = [[] for _ in requests]
-        for view, rows in zip(self._service.views, reads, strict=True):
-            columns.update(rows.columns)
-            stale = as_of[view.name] > _complete_until(complete, view.name)
-            for index, receipt in enumerate(receipts):
-                receipt.append(
-                    {
-                        "view": view.name,
-                        "fingerprint": self._view_fingerprints[view.name],
-                        "as_of_ms": int(as_of[view.name][index]),
-                        "window_end_ms": rows.window_end_ms[index],
-                        "mark": _mark(stale=stale[index], ahead=rows.ahead[index]),
-                    }
-                )
-        scored = scorer.score(columns)
-        model = scorer.model
-        return [
-            {
-                "event_id": request[EVENT_ID],
-                "event_time_ms": request[EVENT_TIME_MS],
-                "service": self._service.name,
-                "fingerprint": self._fingerprint,
-                "keys": {name: request[name] for name in self._key_names()},
-                "score": float(scored.scores[index]),
-                "decision": bool(scored.decisions[index]),
-                "model_name": self._service.name,
-                "model_version": model.version,
-                "model_sha256": model.manifest.booster_sha256,
-                "vector": scored.vectors[index].tolist(),
-                "views": receipts[index],
-            }
-            for index, request in enumerate(requests)
+        return answer(self._service, self._fetch(requests), scorer)
+
+    def _fetch(self, requests: Sequence[Request]) -> Fetched:
+        """Read every view as of each request, after a wait for those that are not complete."""
+        times = np.array([request[EVENT_TIME_MS] for request in requests], dtype=np.int64)
+        wanted = [
+            AsOfRequest(view=view, keys=_keys(view, requests), as_of_ms=each_as_of(view, times))
+            for view in self._service.views
         ]
+        columns = columns_of_requests(self._service, requests)
+        try:
+            complete, reads = self._reader.read_complete(wanted)
+            late = _late_ms(wanted, complete)
+            waited = (late > 0).any(axis=0)
+            if waited.any():
+                self._wait(wanted)
+                complete, reads = self._reader.read_complete(wanted)
+                late = _late_ms(wanted, complete)
+        except StoreUnavailableError:
+            if self._service.store_policy is StorePolicy.WAIT:
+                raise
+            return self._degraded(wanted, columns)
+        receipts = []
+        for request, rows, late_ms in zip(wanted, reads, late, strict=True):
+            columns.update(rows.columns)
+            receipts.append(self._receipt(request, rows, late_ms))
+        return Fetched(columns=columns, receipts=tuple(receipts), late_ms=late, waited=waited)
 
-    def _key_names(self) -> list[str]:
-        return sorted({key.name for view in self._service.views for key in view.join_keys})
+    def _wait(self, wanted: Sequence[AsOfRequest]) -> None:
+        """Wait until all views are complete, or the time is up."""
+        deadline = time.monotonic() + self._max_wait_seconds
+        while time.monotonic() < deadline and not self._stop.wait(_POLL_SECONDS):
+            if not (_late_ms(wanted, self._reader.complete()) > 0).any():
+                break
+
+    def _receipt(self, request: AsOfRequest, rows: AsOfRows, late_ms: Integers) -> ViewReceipt:
+        marks = np.full(len(late_ms), None, dtype=object)
+        marks[~rows.found] = Mark.UNKNOWN
+        marks[late_ms > 0] = Mark.STALE
+        marks[rows.ahead] = Mark.AHEAD
+        return ViewReceipt(
+            view=request.view.name,
+            fingerprint=self._fingerprints[request.view],
+            as_of_ms=request.as_of_ms,
+            window_end_ms=rows.window_end_ms,
+            found=rows.found,
+            marks=marks,
+        )
+
+    def _degraded(self, wanted: Sequence[AsOfRequest], columns: Columns) -> Fetched:
+        n = len(columns[EVENT_TIME_MS])
+        receipts = []
+        for request in wanted:
+            rows = self._reader.nothing(request.view, n)
+            columns.update(rows.columns)
+            receipt = self._receipt(request, rows, np.zeros(n, dtype=np.int64))
+            marks = np.full(n, Mark.DEGRADED, dtype=object)
+            receipts.append(replace(receipt, marks=marks))
+        late = np.zeros((len(wanted), n), dtype=np.int64)
+        return Fetched(
+            columns=columns,
+            receipts=tuple(receipts),
+            late_ms=late,
+            waited=np.zeros(n, dtype=bool),
+        )
 
 
-_NEVER = np.iinfo(np.int64).min
-
-
-def _complete_until(complete: Mapping[str, int | None], view: str) -> int:
-    window_end = complete[view]
-    return int(_NEVER) if window_end is None else window_end
-
-
-def _each_as_of(view: FeatureView, times: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    as_of: Any = view.as_of  # integer arithmetic, which is the same on an array
-    window_ends: npt.NDArray[np.int64] = as_of(times)
-    return window_ends
+def _late_ms(wanted: Sequence[AsOfRequest], complete: Mapping[str, int | None]) -> Integers:
+    """By how much each view is behind each request, 0 if it is complete; shape (views, n)."""
+    late = np.zeros((len(wanted), len(wanted[0].as_of_ms) if wanted else 0), dtype=np.int64)
+    for behind, request in zip(late, wanted, strict=True):
+        behind[:] = behind_ms(request.as_of_ms, complete[request.view.name])
+    return late
 
 
 def _keys(view: FeatureView, requests: Sequence[Request]) -> list[tuple[Any, ...]]:
-    names = [key.name for key in view.join_keys]
-    return [tuple(request[name] for name in names) for request in requests]
-
-
-def _mark(*, stale: bool, ahead: bool) -> str | None:
-    if ahead:
-        return Mark.AHEAD
-    return Mark.STALE if stale else None
+    names = view.entity.join_keys
+    if len(names) == 1:
+        (name,) = names
+        return [(request[name],) for request in requests]
+    return [tuple([request[name] for name in names]) for request in requests]

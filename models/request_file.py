@@ -1,6 +1,6 @@
 """Requests from a table file, and the training set that is written back to one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,25 +40,85 @@ def read_requests(path: Path, service: FeatureService) -> pd.DataFrame:
         RequestFileError: The file, a column or a value is missing or cannot be read; it names
             column and row, the first row being 1.
     """
-    types: dict[str, FieldType] = {field.name: field.type for field in service.request.fields}
-    types[EVENT_ID] = String()
-    table = _read(path, text=(*types, *_TIMES))
-    _check_columns(path, service, list(table.columns))
+    table = _read(path, text=text_columns(service))
+    check_columns(path, service, list(table.columns))
     if table.empty:
         msg = f"{path}: got no rows; a training set needs some requests"
         raise RequestFileError(msg)
+    rows = parse_requests(path, service, table)
+    carried = [name for name in table.columns if name not in rows.columns]
+    return rows.assign(**{name: table[name] for name in carried})
+
+
+def text_columns(service: FeatureService) -> tuple[str, ...]:
+    """Names of the columns that `parse_requests` reads; those of a CSV file stay text for it."""
+    return (*_types(service), *_TIMES)
+
+
+def parse_requests(
+    path: Path,
+    service: FeatureService,
+    table: pd.DataFrame,
+    *,
+    first_row: int = 1,
+    as_of_ms: int | None = None,
+) -> pd.DataFrame:
+    """Parse rows of a table file into requests, without its other columns.
+
+    Args:
+        path: of the file, for messages.
+        service: tells the request fields.
+        table: the rows; its columns are checked.
+        first_row: number of the first of them in the file.
+        as_of_ms: time of all requests; without it the table has the times.
+
+    Raises:
+        RequestFileError: A value cannot be read.
+    """
+    types = _types(service)
     known = [name for name in types if name in table.columns]
-    values = {name: _values(path, table[name], name, types[name]) for name in known}
-    values[EVENT_TIME_MS] = _times(path, table)
+    values = {name: _values(path, table[name], types[name], first_row) for name in known}
+    values[EVENT_TIME_MS] = (
+        _times(path, table, first_row) if as_of_ms is None else [as_of_ms] * len(table)
+    )
     absent = [name for name in (EVENT_ID, *service.request_types) if name not in values]
     none = [None] * len(table)
     requests = [
         dict(zip((*values, *absent), row, strict=True))
         for row in zip(*values.values(), *(none for _ in absent), strict=True)
     ]
-    rows = request_rows(service, requests).drop(columns=absent)
-    carried = [name for name in table.columns if name not in rows.columns]
-    return rows.assign(**{name: table[name] for name in carried})
+    return request_rows(service, requests).drop(columns=absent)
+
+
+def check_columns(
+    path: Path, service: FeatureService, columns: Sequence[str], *, timed: bool = True
+) -> None:
+    """Refuse a table file that lacks a column or has a feature among its columns.
+
+    Args:
+        path: of the file, for messages.
+        service: tells the request fields.
+        columns: names of the columns of the file.
+        timed: whether the file has to tell the time of each request.
+
+    Raises:
+        RequestFileError: It does.
+    """
+    needed = service.request_inputs
+    missing = [name for name in needed if name not in columns]
+    if timed and not set(columns) & set(_TIMES):
+        missing.insert(0, " or ".join(_TIMES))
+    if missing:
+        msg = (
+            f"{path}: got no column {', '.join(missing)}; service {service.name!r} needs the time "
+            f"of the request and {', '.join(needed)}"
+        )
+        raise RequestFileError(msg)
+    computed = {feature.name for view in service.views for feature in view.features}
+    computed |= {feature.name for feature in service.on_demand}
+    if taken := sorted(computed & set(columns)):
+        msg = f"{path}: got the column {taken[0]!r}, which is a feature; allowed are other names"
+        raise RequestFileError(msg)
 
 
 def features_of(
@@ -116,43 +176,30 @@ def _read(path: Path, text: tuple[str, ...]) -> pd.DataFrame:
         raise RequestFileError(msg) from error
 
 
-def _check_columns(path: Path, service: FeatureService, columns: list[str]) -> None:
-    needed = service.request_inputs
-    missing = [name for name in needed if name not in columns]
-    if not set(columns) & set(_TIMES):
-        missing.insert(0, " or ".join(_TIMES))
-    if missing:
-        msg = (
-            f"{path}: got no column {', '.join(missing)}; service {service.name!r} needs the time "
-            f"of the request and {', '.join(needed)}"
-        )
-        raise RequestFileError(msg)
-    computed = {feature.name for view in service.views for feature in view.features}
-    computed |= {feature.name for feature in service.on_demand}
-    if taken := sorted(computed & set(columns)):
-        msg = f"{path}: got the column {taken[0]!r}, which is a feature; allowed are other names"
-        raise RequestFileError(msg)
+def _types(service: FeatureService) -> dict[str, FieldType]:
+    types: dict[str, FieldType] = {field.name: field.type for field in service.request.fields}
+    return {**types, EVENT_ID: String()}
 
 
-def _values(path: Path, column: "pd.Series[Any]", name: str, type_: FieldType) -> list[Any]:
+def _values(path: Path, column: "pd.Series[Any]", type_: FieldType, first_row: int) -> list[Any]:
     values = []
-    for row, cell in enumerate(column.tolist(), start=1):
+    for row, cell in enumerate(column.tolist(), start=first_row):
         try:
             values.append(None if pd.isna(cell) else parse_cell(type_, cell))
         except CellError as error:
-            msg = f"{path}, row {row}, column {name}: {error}"
+            msg = f"{path}, row {row}, column {column.name}: {error}"
             raise RequestFileError(msg) from error
     return values
 
 
-def _times(path: Path, table: pd.DataFrame) -> list[int]:
+def _times(path: Path, table: pd.DataFrame, first_row: int) -> list[int]:
     """Times of the requests; where several columns say it they agree."""
     given = {
-        name: _values(path, table[name], name, TimestampMs())
+        name: _values(path, table[name], TimestampMs(), first_row)
         for name in _TIMES
         if name in table.columns
     }
-    for row, times in enumerate(zip(*given.values(), strict=True), start=1):
+    for row, times in enumerate(zip(*given.values(), strict=True), start=first_row):
         if None in times:
             msg = f"{path}, row {row}, column {', '.join(given)}: got no time of the request"
             raise RequestFileError(msg)

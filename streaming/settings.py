@@ -89,8 +89,41 @@ class Settings(BaseSettings):
     )
     parallelism: int = Field(default=1, ge=1, description="parallelism of the Flink jobs")
     ring_slides: int = Field(default=100, ge=1, description="slides of rows kept per entity online")
+    archive_rows: int = Field(
+        default=50_000, ge=1, description="rows of a view that the archive writes offline at once"
+    )
+    archive_seconds: float = Field(
+        default=60.0, ge=0, description="how long the archive may gather rows before it writes them"
+    )
     max_wait_seconds: float = Field(
         default=20.0, gt=0, description="how long a batch of requests waits for a view"
+    )
+    store_timeout_seconds: float = Field(
+        default=2.0, gt=0, description="how long scoring waits for an answer of the online store"
+    )
+    scoring_threads: int = Field(
+        default=1, ge=1, description="threads of XGBoost in each process that scores"
+    )
+    http_host: str = Field(
+        default="127.0.0.1", description="address of the endpoint; beyond loopback it needs keys"
+    )
+    http_port: int = Field(default=8080, ge=0, le=65_535, description="port of the endpoint")
+    api_keys_file: Path | None = Field(
+        default=None, description="hashes of the API keys of the endpoint, see `samestream api-key`"
+    )
+    http_queue_requests: int = Field(
+        default=1_000, ge=1, description="requests that may wait to be scored; more get a 503"
+    )
+    http_max_requests: int = Field(default=500, ge=1, description="requests in one call")
+    http_max_body_bytes: int = Field(default=1_048_576, ge=1, description="body of one call")
+    http_timeout_seconds: float = Field(
+        default=5.0, gt=0, description="how long a body may take, and how long a call may wait"
+    )
+    http_wait_seconds: float = Field(
+        default=1.0, gt=0, description="how long a call waits for its time to come, or for a view"
+    )
+    http_staleness_seconds: float = Field(
+        default=60.0, ge=0, description="how far a view may be behind before /readyz is red"
     )
     flink_heap_mb: int = Field(default=1792, ge=512, description="-Xmx of a Flink JVM")
 

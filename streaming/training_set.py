@@ -2,18 +2,10 @@
 
 from pathlib import Path
 
-from feature_repo.feast_objects import FINGERPRINT_TAG
-from feature_repo.on_demand import ChangedDefinitionsError
-from feature_repo.rendering import load_store
+from feature_repo.applied import applied_store
 from features.definitions import load_definitions
-from features.errors import SamestreamError
-from features.fingerprint import service_fingerprint
 from models.request_file import check_suffix, features_of, read_requests, write_table
 from streaming.settings import Settings
-
-
-class FeatureStoreError(SamestreamError, LookupError):
-    """A feature store that is not there, or does not know a service."""
 
 
 def write_training_set(
@@ -41,23 +33,7 @@ def write_training_set(
     check_suffix(out)
     rows = read_requests(requests, definition)
     path = feature_store or settings.feature_store_yaml
-    if not path.is_file():
-        msg = (
-            f"feature store {path}: there is no such file; a state directory has one once "
-            "`samestream up` or `samestream demo` has run on it"
-        )
-        raise FeatureStoreError(msg)
-    store = load_store(path)
-    applied = {each.name: each.tags.get(FINGERPRINT_TAG) for each in store.list_feature_services()}
-    if service not in applied:
-        msg = f"feature store {path}: got service {service!r}; it knows {sorted(applied)}"
-        raise FeatureStoreError(msg)
-    if applied[service] != (defined := service_fingerprint(definition)):
-        msg = (
-            f"service {service!r}: {path} has fingerprint {applied[service]}, module "
-            f"{settings.definitions} now defines {defined}; apply the definitions again"
-        )
-        raise ChangedDefinitionsError(msg)
+    store = applied_store(path, settings.definitions, definition)
     frame = features_of(store, definition, rows)
     write_table(frame, out)
     return len(frame), len(frame.columns)

@@ -29,6 +29,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="kill -9 of intake at each of four steps of its transactions",
     )
     parser.addoption(
+        "--archive-kills",
+        type=int,
+        default=10,
+        help="kill -9 of the archive while it writes without a broker; a fifth of them with one",
+    )
+    parser.addoption(
         "--fuzz-payloads",
         type=int,
         default=60_000,

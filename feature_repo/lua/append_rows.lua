@@ -9,16 +9,19 @@ local refused = fence(KEYS[1], ARGV[1], ARGV[2])
 if refused then return refused end
 
 local reach, origin, fields = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
+-- Rows are dropped many at a time: each time the whole ring is written anew.
+local slack = reach / 4
 local first_entity = 9 + fields
 local appended_at, appended = {}, 0
+local call, unpack_end, pack_end = redis.call, struct.unpack, struct.pack
 
 -- Drops the rows before the newest one at or before the cutoff; returns where that one begins.
 local function first_kept(rows, cutoff)
   local first = 1
   while true do
-    local following = first + struct.unpack('<I4', rows, first)
+    local following = first + unpack_end('<I4', rows, first)
     if following > #rows then return first end
-    if struct.unpack('<i8', rows, following + 4) > cutoff then return first end
+    if unpack_end('<i8', rows, following + 4) > cutoff then return first end
     first = following
   end
 end
@@ -27,12 +30,14 @@ for entity = 0, (#KEYS - 5) / 2 - 1 do
   local ring_key, hash_key = KEYS[6 + entity * 2], KEYS[7 + entity * 2]
   local argument = first_entity + entity * (fields + 1)
   local arrived = ARGV[argument]
-  local ring = redis.call('GET', ring_key)
-  local newest = ring and struct.unpack('<i8', ring, 1)
+  -- Newest window end, first row, and window end of the second one.
+  local start = call('GETRANGE', ring_key, 0, #origin + 19)
+  local newest, first_length
+  if #start > 0 then newest, first_length = unpack_end('<i8I4', start) end
   local added = {}
   local at = 1
   while at <= #arrived do
-    local length, window_end = struct.unpack('<I4i8', arrived, at)
+    local length, window_end = unpack_end('<I4i8', arrived, at)
     if not newest or window_end > newest then
       newest = window_end
       added[#added + 1] = string.sub(arrived, at, at + length - 1)
@@ -42,23 +47,29 @@ for entity = 0, (#KEYS - 5) / 2 - 1 do
     at = at + length
   end
   if #added > 0 then
-    local head = struct.pack('<i8', newest)
     local fresh = table.concat(added)
-    local rows = (ring and string.sub(ring, 9) or origin) .. fresh
-    local first = first_kept(rows, newest - reach)
-    if ring and first == 1 then
-      -- The same as the SET below, with less to write to the server's log.
-      redis.call('SETRANGE', ring_key, 0, head)
-      redis.call('APPEND', ring_key, fresh)
+    local second = ''
+    if first_length and #start >= first_length + 20 then
+      second = string.sub(start, first_length + 13, first_length + 20)
+    elseif first_length and first_length > #origin then
+      second = call('GETRANGE', ring_key, first_length + 12, first_length + 19)
+    end
+    if #second == 0 then second = string.sub(added[1], 5, 12) end
+    local is_long = unpack_end('<i8', second) <= newest - reach - slack
+    local head = pack_end('<i8', newest)
+    if is_long or not first_length then
+      local rows = (first_length and call('GETRANGE', ring_key, 8, -1) or origin) .. fresh
+      call('SET', ring_key, head .. string.sub(rows, is_long and first_kept(rows, newest - reach) or 1))
     else
-      redis.call('SET', ring_key, head .. string.sub(rows, first))
+      call('SETRANGE', ring_key, 0, head)
+      call('APPEND', ring_key, fresh)
     end
     local hash = {}
     for field = 1, fields do
       hash[2 * field - 1] = ARGV[8 + field]
       hash[2 * field] = ARGV[argument + field]
     end
-    redis.call('HSET', hash_key, unpack(hash))
+    call('HSET', hash_key, unpack(hash))
   end
 end
 

@@ -29,6 +29,7 @@ def show_report(console: Console, report: dict[str, object]) -> None:
     rows = [
         ("requests that should have a prediction", report["requests"]),
         ("predictions", report["predictions"]),
+        ("predictions over HTTP", report["over_http"]),
         ("EXACT", report["exact"]),
         *((f"EXPLAINED by {marks}", count) for marks, count in sorted(explained.items())),
         *((("EXPLAINED", 0),) if not explained else ()),

@@ -12,9 +12,9 @@ from feature_repo.rendering import PROJECT
 from features.definitions import Definitions
 from features.service import FeatureService
 from features.source import EventSource
+from features.validation import InvalidEventError
 from streaming.intake.codec import CanonicalEvent
 from streaming.intake.deployed import raw_events
-from streaming.intake.validation import InvalidEventError
 from streaming.kafka.admin import Admin
 from streaming.kafka.avro import AvroCodec
 from streaming.kafka.framing import UndecodableError

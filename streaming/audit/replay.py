@@ -23,7 +23,7 @@ from models.dataset import request_rows, training_set
 from models.loading import load_model
 from models.scorer import Scorer
 from models.vector import Matrix
-from streaming.audit.served import Served, position, read_served
+from streaming.audit.served import Position, Served, position, read_served
 from streaming.audit.verdict import Judgement, Verdict, judge
 from streaming.flink.backfill import BackfillReport, run_backfill
 from streaming.flink.horizon import capture_end_offsets
@@ -32,6 +32,10 @@ from streaming.settings import Settings
 
 _SHOWN = 10
 _NTHREAD = 1
+
+# A prediction, and the request that it answers.
+_Answer = tuple[dict[str, Any], dict[str, Any]]
+_Judged = tuple[dict[str, Any], Judgement]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +46,8 @@ class ReplayReport:
         service: name of the feature service.
         requests: number of requests that should have a prediction.
         predictions: number of predictions found for them.
+        over_http: number of predictions that were answered over HTTP; they are judged like those
+            of the stream.
         exact: predictions whose every bit is what the log says.
         explained: predictions that differ where a mark says why, by marks.
         unexplained: predictions that differ without a mark.
@@ -56,6 +62,7 @@ class ReplayReport:
     service: str
     requests: int
     predictions: int
+    over_http: int
     exact: int
     explained: dict[str, int]
     unexplained: int
@@ -69,7 +76,8 @@ class ReplayReport:
     @property
     def proven(self) -> bool:
         """Whether nothing is missing, doubled or unexplained, and something was served."""
-        return not (self.missing or self.doubled or self.unexplained) and self.requests > 0
+        served = self.requests + self.over_http
+        return not (self.missing or self.doubled or self.unexplained) and served > 0
 
 
 def replay(settings: Settings, definitions: Definitions, service: FeatureService) -> ReplayReport:
@@ -82,28 +90,31 @@ def replay(settings: Settings, definitions: Definitions, service: FeatureService
     """
     served = read_served(settings.kafka, service)
     ends = capture_end_offsets(settings.kafka, definitions.sources)
-    answered: dict[tuple[int, int], dict[str, Any]] = {}
+    answered: dict[Position, dict[str, Any]] = {}
     doubled = 0
     for prediction in served.predictions:
         doubled += position(prediction) in answered
         answered.setdefault(position(prediction), prediction)
     missing = served.requests.keys() - answered.keys() - set(served.refused)
+    answers = [(prediction, served.requests[at]) for at, prediction in answered.items()]
+    judgements: list[_Judged] = []
+    for prediction, request in served.over_http:
+        if request is None:
+            judgements.append((prediction, _unexplained("it brings no request that can be read")))
+        else:
+            answers.append((prediction, request))
     with tempfile.TemporaryDirectory(prefix="verify-", dir=settings.state_dir) as work:
         rows = Path(work)
         backfill = run_backfill(settings, service.views, ends, rows)
-        known = [
-            prediction
-            for at, prediction in answered.items()
-            if _is_known(service, backfill, served.requests[at])
-        ]
-        judgements = _judge_all(settings, service, served, known, rows)
+        known = [answer for answer in answers if _is_known(service, backfill, answer[1])]
+        judgements += _judge_all(settings, service, served.promotions, known, rows)
     return _report(
         service,
         served,
         judgements,
         doubled=doubled,
         missing=sorted(missing),
-        unknown=len(answered) - len(known),
+        unknown=len(answers) - len(known),
         log_events_read=sum(end for by_partition in ends.values() for end in by_partition.values()),
     )
 
@@ -121,45 +132,41 @@ def _is_known(
 def _judge_all(
     settings: Settings,
     service: FeatureService,
-    served: Served,
-    predictions: Sequence[dict[str, Any]],
+    promotions: Sequence[Promotion],
+    answers: Sequence[_Answer],
     rows: Path,
-) -> list[tuple[dict[str, Any], Judgement]]:
-    if not predictions:
+) -> list[_Judged]:
+    if not answers:
         return []
-    # The order in which a training set comes.
-    predictions = sorted(predictions, key=lambda item: _order(served.requests[position(item)]))
-    requests = [served.requests[position(prediction)] for prediction in predictions]
+    # Over HTTP one event id may be asked for many times, so each answer gets an id of its own.
+    requests = [{**request, EVENT_ID: f"{n:012}"} for n, (_, request) in enumerate(answers)]
     store = open_store(rows / "feast", online_store=settings.online_store)
     apply(store, settings.definitions, rows)
-    frame = training_set(store, service, request_rows(service, requests))
-    judged: list[tuple[dict[str, Any], Judgement]] = []
-    promoted = {promotion.model_sha256: promotion for promotion in served.promotions}
-    for sha256 in dict.fromkeys(prediction["model_sha256"] for prediction in predictions):
-        chosen = [i for i, item in enumerate(predictions) if item["model_sha256"] == sha256]
+    frame = training_set(store, service, request_rows(service, requests)).sort_values(EVENT_ID)
+    judged: list[_Judged] = []
+    promoted = {promotion.model_sha256: promotion for promotion in promotions}
+    for sha256 in dict.fromkeys(prediction["model_sha256"] for prediction, _ in answers):
+        chosen = [n for n, (item, _) in enumerate(answers) if item["model_sha256"] == sha256]
         if sha256 not in promoted:
-            unknown = Judgement(
-                verdict=Verdict.UNEXPLAINED, reason=f"model {sha256} was never promoted"
-            )
-            judged += [(predictions[i], unknown) for i in chosen]
+            unknown = _unexplained(f"model {sha256} was never promoted")
+            judged += [(answers[n][0], unknown) for n in chosen]
             continue
         scorer = _scorer(service, promoted[sha256])
         recomputed = scorer.vectors(columns_of_frame(service, frame.iloc[chosen]))
-        asked = [(predictions[i], requests[i]) for i in chosen]
-        judged += _judge_model(service, scorer, asked, recomputed)
+        judged += _judge_model(service, scorer, [answers[n] for n in chosen], recomputed)
     return judged
 
 
-def _order(request: Mapping[str, Any]) -> tuple[int, str]:
-    return request[EVENT_TIME_MS], request[EVENT_ID]
+def _unexplained(reason: str) -> Judgement:
+    return Judgement(verdict=Verdict.UNEXPLAINED, reason=reason)
 
 
 def _judge_model(
     service: FeatureService,
     scorer: Scorer,
-    asked: Sequence[tuple[dict[str, Any], dict[str, Any]]],
+    asked: Sequence[_Answer],
     recomputed: Matrix,
-) -> list[tuple[dict[str, Any], Judgement]]:
+) -> list[_Judged]:
     judged = []
     for (prediction, request), vector in zip(asked, recomputed, strict=True):
         rescored = scorer.score_vectors(np.array([prediction["vector"]], dtype=np.float64))
@@ -183,7 +190,7 @@ def _scorer(service: FeatureService, promotion: Promotion) -> Scorer:
 def _report(
     service: FeatureService,
     served: Served,
-    judged: Sequence[tuple[dict[str, Any], Judgement]],
+    judged: Sequence[_Judged],
     *,
     doubled: int,
     missing: Sequence[tuple[int, int]],
@@ -202,6 +209,7 @@ def _report(
         service=service.name,
         requests=len(served.requests),
         predictions=len(served.predictions),
+        over_http=len(served.over_http),
         exact=verdicts[Verdict.EXACT],
         explained=dict(explained),
         unexplained=verdicts[Verdict.UNEXPLAINED],

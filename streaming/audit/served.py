@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from features.errors import SamestreamError
 from features.service import FeatureService
@@ -10,11 +10,17 @@ from features.source import EVENT_ID
 from streaming.kafka.admin import Admin
 from streaming.kafka.avro import AvroCodec
 from streaming.kafka.connection import KafkaConnection
+from streaming.kafka.framing import UndecodableError
 from streaming.kafka.reader import RangeReader
 from streaming.kafka.record import Record
 from streaming.kafka.schemas import event_schema, prediction_schema
-from streaming.kafka.topics import predictions_dead_topic, predictions_topic, validated_topic
-from streaming.scoring.process import scorer_group
+from streaming.kafka.topics import (
+    http_predictions_topic,
+    predictions_dead_topic,
+    predictions_topic,
+    validated_topic,
+)
+from streaming.scoring.counters import scorer_group
 from streaming.scoring.promotion import Promotion, read_promotions
 
 Position = tuple[int, int]
@@ -22,6 +28,13 @@ Position = tuple[int, int]
 
 class NothingServedError(SamestreamError, LookupError):
     """A service that was never promoted into use, so there is nothing to verify."""
+
+
+class OverHttp(NamedTuple):
+    """A prediction that was answered over HTTP; its request is None if it cannot be read."""
+
+    prediction: dict[str, Any]
+    request: dict[str, Any] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +45,7 @@ class Served:
         promotions: of the service, oldest first.
         requests: event of each request, by partition and offset in the validated log.
         predictions: every prediction for one of these requests, in the order of the topic.
+        over_http: every prediction that was answered over HTTP.
         refused: positions of the requests that ended as dead letters.
         pending: number of requests in the log that the scorer has not reached yet.
     """
@@ -39,6 +53,7 @@ class Served:
     promotions: list[Promotion]
     requests: dict[Position, dict[str, Any]]
     predictions: list[dict[str, Any]]
+    over_http: list[OverHttp]
     refused: list[Position]
     pending: int
 
@@ -57,18 +72,20 @@ def read_served(kafka: KafkaConnection, service: FeatureService) -> Served:
         # After the scorer's offsets: whatever they cover was written before, though a commit may
         # be answered before its markers show.
         answer_ends = admin.end_offsets(predictions_topic(service), "read_uncommitted")
+        http_ends = admin.end_offsets(http_predictions_topic(service), "read_uncommitted")
         dead_ends = admin.end_offsets(predictions_dead_topic(service), "read_uncommitted")
     ends = {p: committed[p].offset if p in committed else begin[p] for p in log_ends}
     reader = RangeReader(kafka)
     try:
         requests = _requests(reader, service, begin, ends)
         pending = _requests(reader, service, ends, log_ends)
-        codec = AvroCodec(prediction_schema())
-        answers = (
-            codec.decode(codec.bare(record.value or b""))
-            for record in _all(reader, predictions_topic(service), answer_ends)
-        )
+        answers = _predictions(reader, predictions_topic(service), answer_ends)
         predictions = [answer for answer in answers if position(answer) in requests]
+        events = AvroCodec(event_schema(service.request))
+        over_http = [
+            OverHttp(prediction, _own_request(events, prediction))
+            for prediction in _predictions(reader, http_predictions_topic(service), http_ends)
+        ]
         refused = [
             _refused_position(record)
             for record in _all(reader, predictions_dead_topic(service), dead_ends)
@@ -79,6 +96,7 @@ def read_served(kafka: KafkaConnection, service: FeatureService) -> Served:
         promotions=promotions,
         requests=requests,
         predictions=predictions,
+        over_http=over_http,
         refused=refused,
         pending=len(pending),
     )
@@ -101,6 +119,20 @@ def _requests(
             if event[EVENT_ID] is not None:
                 found[partition, record.offset] = event
     return found
+
+
+def _predictions(reader: RangeReader, topic: str, ends: dict[int, int]) -> Iterator[dict[str, Any]]:
+    codec = AvroCodec(prediction_schema())
+    for record in _all(reader, topic, ends):
+        yield codec.decode(codec.bare(record.value or b""))
+
+
+def _own_request(events: AvroCodec, prediction: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the request that a prediction brings along, None if it is not one."""
+    try:
+        return events.decode(prediction["request"] or b"")
+    except UndecodableError:
+        return None
 
 
 def _all(reader: RangeReader, topic: str, ends: dict[int, int]) -> Iterator[Record]:

@@ -10,6 +10,10 @@ import numpy.typing as npt
 
 from features.service import FeatureService
 from features.source import EVENT_ID, EVENT_TIME_MS
+from models.prediction import Mark
+
+# That an entity was not known must be so in the log, too.
+_EXPLAINING = frozenset(Mark) - {Mark.UNKNOWN}
 
 
 class Verdict(StrEnum):
@@ -60,9 +64,9 @@ def judge(
     for index in different:
         name = service.features[index]
         explaining = {
-            str(receipts[view]["mark"])
+            str(mark)
             for view in service.views_behind(name)
-            if receipts[view]["mark"] is not None
+            if (mark := receipts[view]["mark"]) in _EXPLAINING
         }
         if not explaining:
             return _unexplained(f"{name}: served {served[index]!r}, the log {recomputed[index]!r}")

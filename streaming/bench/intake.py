@@ -1,19 +1,19 @@
 """`samestream bench intake`: the gate beside a loop that only copies, on the same broker."""
 
 import json
-import multiprocessing
 import statistics
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from features.source import EventSource
 from streaming.bench.intake_load import PARTITIONS, bench_source, raw_records
-from streaming.bench.intake_workers import Run, latencies_ms, publish_at, run_copy, run_intake
+from streaming.bench.intake_workers import latencies_ms, publish_at, run_intake
+from streaming.bench.loops import Run, run_copy
+from streaming.bench.processes import goal_word, in_child, processes
 from streaming.console import Console
 from streaming.kafka.admin import Admin
 from streaming.kafka.connection import KafkaConnection
+from streaming.kafka.topics import raw_topic
 from streaming.kafka.writer import TransactionalWriter
 from streaming.local.stack import EmbeddedStack
 from streaming.local.state import StateDirectory
@@ -24,7 +24,6 @@ _GOAL_P99_MS = 100.0
 _WARM_UP_SECONDS = 6
 _LATENCY_SECONDS = 15
 _COMMIT_RECORDS = 20_000
-_MICROSECONDS = 1_000_000
 
 
 def bench_intake(settings: Settings, *, events: int, rounds: int, json_file: Path | None) -> None:
@@ -64,8 +63,8 @@ def _round(console: Console, kafka: KafkaConnection, number: int, events: int) -
             if writer.pending >= _COMMIT_RECORDS:
                 writer.commit()
         writer.commit()
-    bare = _child(run_copy, kafka, source, copied, events)
-    intake = _child(run_intake, kafka, source, "replay", events)
+    bare = in_child(run_copy, kafka, raw_topic(source), copied, events)
+    intake = in_child(run_intake, kafka, source, "replay", events)
     console.say(f"   bare loop {_speed(bare)}; intake {_speed(intake)}")
     return bare, intake
 
@@ -77,21 +76,11 @@ def _create(kafka: KafkaConnection, source: EventSource, *more: str) -> None:
             admin.create_topics(list(more), PARTITIONS)
 
 
-def _child(function: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401
-    """Call a function in a process of its own."""
-    with _pool(1) as pool:
-        return pool.submit(function, *arguments).result()
-
-
-def _pool(processes: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
-
-
 def _latency(kafka: KafkaConnection, per_second: float) -> dict[str, float]:
     source = bench_source("bench_latency")
     warm_up, events = (int(per_second * each) for each in (_WARM_UP_SECONDS, _LATENCY_SECONDS))
     _create(kafka, source)
-    with _pool(3) as pool:
+    with processes(3) as pool:
         intake = pool.submit(run_intake, kafka, source, "wall", warm_up + events)
         listened = pool.submit(latencies_ms, kafka, source, warm_up, events)
         published = pool.submit(publish_at, kafka, source, warm_up + events, per_second)
@@ -104,10 +93,8 @@ def _latency(kafka: KafkaConnection, per_second: float) -> dict[str, float]:
 def _throughput(runs: list[tuple[Run, Run]]) -> dict[str, Any]:
     figures = {
         name: {
-            "events_per_second": statistics.median(run.records / run.wall_seconds for run in side),
-            "cpu_microseconds_per_event": statistics.median(
-                run.cpu_seconds * _MICROSECONDS / run.records for run in side
-            ),
+            "events_per_second": statistics.median(run.per_second for run in side),
+            "cpu_microseconds_per_event": statistics.median(run.cpu_microseconds for run in side),
         }
         for name, side in zip(("bare_loop", "intake"), zip(*runs, strict=True), strict=True)
     }
@@ -123,10 +110,7 @@ def _throughput(runs: list[tuple[Run, Run]]) -> dict[str, Any]:
 
 
 def _speed(run: Run) -> str:
-    return (
-        f"{run.records / run.wall_seconds:,.0f} events/s, "
-        f"{run.cpu_seconds * _MICROSECONDS / run.records:.1f} us of CPU each"
-    )
+    return f"{run.per_second:,.0f} events/s, {run.cpu_microseconds:.1f} us of CPU each"
 
 
 def _show(console: Console, report: dict[str, Any]) -> None:
@@ -146,14 +130,10 @@ def _show(console: Console, report: dict[str, Any]) -> None:
     console.say()
     console.say(
         f"Events/s per core, intake to bare loop: {ratio:.2f} "
-        f"(goal {_GOAL_RATIO:.2f}, {_met(ratio >= _GOAL_RATIO)})"
+        f"(goal {_GOAL_RATIO:.2f}, {goal_word(met=ratio >= _GOAL_RATIO)})"
     )
     console.say(
         f"At {latency['events_per_second']:,.0f} events/s, made to readable: "
         f"p50 {latency['p50_ms']:.0f} ms, p99 {latency['p99_ms']:.0f} ms "
-        f"(goal {_GOAL_P99_MS:.0f} ms, {_met(latency['p99_ms'] <= _GOAL_P99_MS)})"
+        f"(goal {_GOAL_P99_MS:.0f} ms, {goal_word(met=latency['p99_ms'] <= _GOAL_P99_MS)})"
     )
-
-
-def _met(is_met: bool) -> str:  # noqa: FBT001 - a word for it
-    return "met" if is_met else "missed"

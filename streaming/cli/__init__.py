@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from features.errors import SamestreamError
-from streaming.cli import bench, definitions, letters, run, schemas, system
+from streaming.cli import bench, definitions, endpoint, letters, run, schemas, system
 
 # Every command imports what it needs: starting one process must not load all of them.
 
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.add_typer(system.commands)
 app.add_typer(definitions.commands)
+app.add_typer(endpoint.commands)
 app.add_typer(letters.late, name="late")
 app.add_typer(letters.dead, name="dead")
 app.add_typer(schemas.commands, name="schemas")

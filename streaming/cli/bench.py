@@ -22,3 +22,20 @@ def bench_intake(
     from streaming.bench.intake import bench_intake as run
 
     run(settings_of(state), events=events, rounds=rounds, json_file=json_file)
+
+
+@commands.command("scoring")
+def bench_scoring(
+    *,
+    events: Annotated[int, typer.Option(min=1_000, help="requests of each round")] = 30_000,
+    rounds: Annotated[int, typer.Option(min=1, help="of each way, by turns")] = 5,
+    rate: Annotated[
+        float, typer.Option(min=1, help="events/s for the latency of the whole system")
+    ] = 300.0,
+    json_file: JsonOption = None,
+    state: StateOption = Path(".samestream-bench"),
+) -> None:
+    """Measure the stream scorer and the online store beside plain ways of doing the same."""
+    from streaming.bench.scoring import bench_scoring as run
+
+    run(settings_of(state), events=events, rounds=rounds, rate=rate, json_file=json_file)

@@ -1,4 +1,4 @@
-"""`samestream explain`, `diff`, `backfill` and `training-set`."""
+"""`samestream explain`, `diff`, `backfill`, `training-set` and `predict`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -29,6 +29,59 @@ def training_set(
         settings_of(state), requests=requests, service=service, out=out, feature_store=feature_store
     )
     typer.echo(f"{out}: {rows:,} requests, {columns} columns")
+
+
+@commands.command()
+def predict(
+    *,
+    requests: Annotated[Path, typer.Option(help="Parquet or CSV file of requests")],
+    service: Annotated[str, typer.Option(help="feature service")],
+    out: Annotated[Path, typer.Option(help="Parquet or CSV file to write, by its suffix")],
+    as_of: Annotated[
+        str | None, typer.Option(metavar="INSTANT", help="time of all requests, in ISO 8601")
+    ] = None,
+    top: Annotated[
+        str | None,
+        typer.Option(metavar="SHARE", help="only the highest scores, as 5% or 100, highest first"),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="directory of a model's version; else the promoted one is asked of Kafka"
+        ),
+    ] = None,
+    store: Annotated[
+        bool, typer.Option("--store", help="also keep the predictions in the online store")
+    ] = False,
+    state: StateOption = Path(".samestream"),
+    feature_store: Annotated[
+        Path | None, typer.Option(help="feature_store.yaml; without it that of --state")
+    ] = None,
+) -> None:
+    """Score a file of requests with the features of the offline store, as of each of them.
+
+    Asked again after an interruption, it goes on where it was.
+    """
+    from streaming.batch.highest import parse_top
+    from streaming.batch.predict import BatchPrediction, parse_instant
+    from streaming.batch.predict import predict as run
+    from streaming.console import Console
+
+    asked = BatchPrediction(
+        service=service,
+        requests=requests,
+        out=out,
+        as_of_ms=None if as_of is None else parse_instant(as_of),
+        top=None if top is None else parse_top(top),
+        model=model,
+        feature_store=feature_store,
+        keep=store,
+    )
+    # Without a server to ask, nothing of the state directory has to be there.
+    settings = embedded(state) if model is None or store else settings_of(state)
+    summary = run(settings, asked, Console())
+    for line in summary.lines():
+        typer.echo(f"{out}: {line}")
 
 
 @commands.command()

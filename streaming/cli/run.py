@@ -54,6 +54,16 @@ def run_ingest() -> None:
     run(settings, load_definitions(settings.definitions))
 
 
+@commands.command("archive")
+def run_archive() -> None:
+    """Run the writer from the feature topics to the offline store."""
+    from features.definitions import load_definitions
+    from streaming.archive.process import run_archive as run
+
+    settings = settings_of()
+    run(settings, load_definitions(settings.definitions))
+
+
 @commands.command("scorer")
 def run_scorer(service: str) -> None:
     """Run the stream scorer of a feature service."""
@@ -62,3 +72,13 @@ def run_scorer(service: str) -> None:
 
     settings = settings_of()
     run(settings, load_definitions(settings.definitions).service(service))
+
+
+@commands.command("serve")
+def run_serve() -> None:
+    """Run the endpoint of all feature services."""
+    from features.definitions import load_definitions
+    from streaming.scoring.serve import run_endpoint
+
+    settings = settings_of()
+    run_endpoint(settings, load_definitions(settings.definitions))

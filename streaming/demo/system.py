@@ -29,7 +29,7 @@ from streaming.local.process import ChildProcess
 from streaming.local.stack import EmbeddedStack
 from streaming.local.system import connected, environment, start_processes
 from streaming.local.waiting import wait_until
-from streaming.scoring.process import scorer_group
+from streaming.scoring.counters import scorer_group
 from streaming.settings import Settings
 
 _SHOWN_EVERY = 2_000

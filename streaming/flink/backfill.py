@@ -40,8 +40,8 @@ def run_backfill(
 ) -> BackfillReport:
     """Replace the offline rows of the views by those of the log below the end offsets.
 
-    Each view's directory `<view>-<fingerprint>` in `out_dir` is replaced at the end; a run that
-    fails before leaves everything as it was.
+    The rows of each view, in `<view>-<fingerprint>` of `out_dir`, are replaced at the end; a run
+    that fails before leaves everything as it was.
 
     Args:
         settings: Kafka's address, heap size, jars.
@@ -105,4 +105,4 @@ def write_rows(
         inserts.add_insert_sql(f"INSERT INTO {quoted(history_table(view))}\n{rows}")
     with job_failures("backfill"):
         inserts.execute().wait()
-    return publish(views, directory, out_dir)
+    return publish(views, directory, out_dir, horizons_ms)

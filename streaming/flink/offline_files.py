@@ -1,17 +1,18 @@
 """Putting the rows of a backfill in the place of the former ones."""
 
-import fcntl
-import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feature_repo.offline import ROWS_FILE, offline_path, offline_schema
+from feature_repo.directory_lock import directory_lock
+from feature_repo.offline import offline_schema, offline_table
+from feature_repo.offline_history import replace_history
+from feature_repo.offline_parts import write_part
+from feature_repo.offline_snapshot import Part
 from features.errors import SamestreamError
 from features.view import FeatureView
 
@@ -35,11 +36,9 @@ def working_directory(offline_dir: Path) -> Iterator[Path]:
         OfflineDirectoryError: Another backfill is writing to the offline store.
     """
     offline_dir.mkdir(parents=True, exist_ok=True)
-    # The lock ends with the process, however it ends.
-    lock = os.open(offline_dir, os.O_RDONLY)
-    try:
+    with ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held.enter_context(directory_lock(offline_dir, wait=False))
         except BlockingIOError as error:
             msg = f"{offline_dir}: another backfill is writing to it; wait for its end"
             raise OfflineDirectoryError(msg) from error
@@ -49,8 +48,6 @@ def working_directory(offline_dir: Path) -> Iterator[Path]:
         finally:
             # Again those of others: a JVM ends, and stops writing, a little after its backfill.
             _remove_working_directories(offline_dir)
-    finally:
-        os.close(lock)
 
 
 def _remove_working_directories(offline_dir: Path) -> None:
@@ -58,50 +55,40 @@ def _remove_working_directories(offline_dir: Path) -> None:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def publish(views: Iterable[FeatureView], written: Path, offline_dir: Path) -> dict[str, int]:
+def publish(
+    views: Iterable[FeatureView],
+    written: Path,
+    offline_dir: Path,
+    horizons_ms: Mapping[str, int],
+) -> dict[str, int]:
     """Replace the offline rows of views by those that a job wrote; return their numbers by name.
 
-    For each view one file takes the place of the former one in one step: readers see the old rows
-    or the new. The first one is replaced when all are ready.
+    The rows of a view are replaced in one step: readers see the old ones or the new. Those of the
+    first view are replaced when all are ready. What the archive wrote after the horizon stays.
 
     Args:
         views: the views.
         written: a directory with the job's files for each view by its name, none without rows; on
             the file system of `offline_dir`.
         offline_dir: root of the offline store.
+        horizons_ms: newest window end that the job wrote, milliseconds, of each source by its name.
     """
     views = tuple(views)
     ready = {view.name: written / f"{view.name}.ready" for view in views}
-    rows = {view.name: _write(view, written / view.name, ready[view.name]) for view in views}
+    written.mkdir(parents=True, exist_ok=True)
+    parts = {view.name: _write(view, written / view.name, ready[view.name]) for view in views}
     for view in views:
-        published = offline_path(offline_dir, view)
-        published.mkdir(parents=True, exist_ok=True)
-        ready[view.name].replace(published / ROWS_FILE)
-    return rows
+        horizon_ms = horizons_ms[view.source.name]
+        replace_history(offline_dir, view, ready[view.name], parts[view.name], horizon_ms)
+    return {name: part.rows for name, part in parts.items()}
 
 
-def _write(view: FeatureView, parts: Path, ready: Path) -> int:
-    """Write all parts of the rows of a view to one file, to disk; return their number."""
-    ready.parent.mkdir(parents=True, exist_ok=True)
-    rows = 0
-    with ready.open("wb") as file:
-        with pq.ParquetWriter(file, offline_schema(view)) as writer:
-            for part in sorted(parts.glob("part-*")):
-                for batch in pq.ParquetFile(str(part)).iter_batches():
-                    writer.write_table(_offline_rows(view, batch))
-                    rows += int(batch.num_rows)
-        file.flush()
-        os.fsync(file.fileno())
-    return rows
-
-
-def _offline_rows(view: FeatureView, batch: pa.RecordBatch) -> pa.Table:
-    """Add when each row was known; Flink cannot mark instants in Parquet as UTC."""
-    keys = len(view.join_keys)
-    ends_ms, features = batch.columns[keys].to_numpy(), batch.columns[keys + 1 :]
-    known, ends = (
-        pa.array(epoch_ms.astype("datetime64[ms]")).cast(pa.timestamp("us", tz="UTC"))
-        for epoch_ms in (ends_ms + view.source.lateness_ms, ends_ms)
+def _write(view: FeatureView, directory: Path, ready: Path) -> Part:
+    """Write all files of the rows of a view to one, to disk."""
+    tables = (
+        # Flink cannot mark instants in Parquet as UTC.
+        offline_table(view, batch.columns)
+        for path in sorted(directory.glob("part-*"))
+        for batch in pq.ParquetFile(str(path)).iter_batches()
     )
-    columns = [*batch.columns[:keys], known, ends, *features]
-    return pa.Table.from_arrays(columns, schema=offline_schema(view))
+    return write_part(ready, offline_schema(view), tables)

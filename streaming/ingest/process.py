@@ -60,7 +60,9 @@ def ingest(
         "continues after %d records of %d partitions", sum(positions.values()), len(positions)
     )
     with (
-        closing(LogFollower(settings.kafka, positions)) as follower,
+        closing(
+            LogFollower(settings.kafka, positions, start_over="empty the online store")
+        ) as follower,
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="store") as store,
     ):
         records, reported_at = 0, time.monotonic()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from features.source import EVENT_ID, EVENT_TIME_MS, EventSource
-from streaming.intake.validation import EventValidator
+from features.validation import EventValidator
 from streaming.kafka.avro import AvroCodec
 from streaming.kafka.framing import UndecodableError
 from streaming.kafka.schemas import event_schema

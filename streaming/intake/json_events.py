@@ -1,43 +1,17 @@
 """Events as JSON objects: the names of the fields and their values, nothing else."""
 
-import decimal
-import json
-import math
-import re
-from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
-from features.fields import (
-    INT64_MAX,
-    INT64_MIN,
-    Bool,
-    Decimal,
-    FieldType,
-    Float64,
-    Int64,
-    String,
-    TimestampMs,
-)
-from features.source import EVENT_ID, EVENT_TIME_MS, EventSource
+from features.json_values import JsonError, event_types, json_values, parse_json
+from features.source import EVENT_TIME_MS, EventSource
 from streaming.kafka.framing import UndecodableError
-
-_LONGEST_SHOWN = 100
-_NUMBER = re.compile(r"-?\d{1,100}(\.\d{1,100})?\Z", re.ASCII)
 
 
 class JsonEvents:
-    """Decodes the JSON objects of one source.
-
-    A name that the source does not have is refused, so that a misspelt one does not become a null.
-    A decimal is a number or a text such as "12.50", and exact in both.
-    """
+    """Decodes the JSON objects of one source, see `features.json_values`."""
 
     def __init__(self, source: EventSource) -> None:
-        self._types: dict[str, FieldType] = {
-            EVENT_ID: String(),
-            EVENT_TIME_MS: TimestampMs(),
-            **{field.name: field.type for field in source.fields},
-        }
+        self._types = event_types(source)
 
     def decode(self, value: bytes) -> dict[str, Any]:
         """Return the values of an event, null for those that are left out.
@@ -45,104 +19,11 @@ class JsonEvents:
         Raises:
             UndecodableError: not an object of JSON with these names and types.
         """
-        found = _parsed(value)
-        if not isinstance(found, dict):
-            msg = f"got {_shown(found)}; allowed is a JSON object"
-            raise UndecodableError(msg)
-        unknown = found.keys() - self._types.keys()
-        if unknown:
-            msg = f"got the names {_shown(sorted(unknown))}; allowed are {', '.join(self._types)}"
-            raise UndecodableError(msg)
-        if found.get(EVENT_TIME_MS) is None:
+        try:
+            event = json_values(self._types, parse_json(value))
+        except JsonError as error:
+            raise UndecodableError(str(error)) from error
+        if event[EVENT_TIME_MS] is None:
             msg = f"{EVENT_TIME_MS}: got nothing; allowed is an event time in milliseconds"
             raise UndecodableError(msg)
-        return {
-            name: None if found.get(name) is None else _value(name, type_, found[name])
-            for name, type_ in self._types.items()
-        }
-
-
-def _parsed(value: bytes) -> Any:  # noqa: ANN401 - JSON
-    try:
-        return json.loads(
-            value.decode(),
-            object_pairs_hook=_object,
-            parse_float=decimal.Decimal,
-            parse_constant=_refuse_constant,
-        )
-    except (ValueError, RecursionError, decimal.InvalidOperation) as error:
-        msg = f"not JSON: {type(error).__name__} {str(error)[:_LONGEST_SHOWN]}"
-        raise UndecodableError(msg) from error
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        msg = "a name stands twice in an object"
-        raise ValueError(msg)
-    return made
-
-
-def _refuse_constant(text: str) -> NoReturn:
-    msg = f"{text} is not a number of JSON"
-    raise ValueError(msg)
-
-
-def _value(name: str, type_: FieldType, found: Any) -> Any:  # noqa: ANN401 - JSON
-    read, allowed = _READERS[type(type_)]
-    value = read(found)
-    if value is None:
-        msg = f"{name}: got {_shown(found)}; allowed is {allowed} ({type_.word})"
-        raise UndecodableError(msg)
-    return value
-
-
-def _integer(found: Any) -> int | None:  # noqa: ANN401 - JSON
-    is_integer = isinstance(found, int) and not isinstance(found, bool)
-    return found if is_integer and INT64_MIN <= found <= INT64_MAX else None
-
-
-def _double(found: Any) -> float | None:  # noqa: ANN401 - JSON
-    if isinstance(found, bool) or not isinstance(found, int | decimal.Decimal):
-        return None
-    try:
-        number = float(found)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _decimal(found: Any) -> decimal.Decimal | None:  # noqa: ANN401 - JSON
-    if isinstance(found, str):
-        return decimal.Decimal(found) if _NUMBER.match(found) else None
-    if isinstance(found, bool) or not isinstance(found, int | decimal.Decimal):
-        return None
-    return decimal.Decimal(found)
-
-
-def _text(found: Any) -> str | None:  # noqa: ANN401 - JSON
-    if not isinstance(found, str):
-        return None
-    try:
-        found.encode()
-    except UnicodeEncodeError:
-        return None
-    return found
-
-
-def _bool(found: Any) -> bool | None:  # noqa: ANN401 - JSON
-    return found if isinstance(found, bool) else None
-
-
-def _shown(found: Any) -> str:  # noqa: ANN401 - JSON
-    return repr(found)[:_LONGEST_SHOWN]
-
-
-_READERS: dict[type[FieldType], tuple[Callable[[Any], Any], str]] = {
-    Int64: (_integer, "a whole number of 64 bits"),
-    TimestampMs: (_integer, "a whole number of milliseconds"),
-    Float64: (_double, "a number that a double can hold"),
-    Decimal: (_decimal, "a number, or a text of digits with a point"),
-    String: (_text, "text"),
-    Bool: (_bool, "true or false"),
-}
+        return event

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from features.source import EventSource
+from features.validation import InvalidEventError
 from streaming.intake.codec import CanonicalEvent, EventCodec
 from streaming.intake.gate import Clock, Dead, Duplicate, Gate, Late, Outcome, PartitionState
-from streaming.intake.validation import InvalidEventError
 from streaming.kafka.framing import UndecodableError
 from streaming.kafka.quarantine import quarantined
 from streaming.kafka.record import OutputRecord, Record

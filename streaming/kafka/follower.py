@@ -1,6 +1,6 @@
 """Following topics from known positions, without a group: the reader keeps its positions."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from kafka import TopicPartition
@@ -35,13 +35,18 @@ class Slice:
 class LogFollower:
     """Reads partitions from their positions on."""
 
-    def __init__(self, kafka: KafkaConnection, positions: Mapping[tuple[str, int], int]) -> None:
+    def __init__(
+        self, kafka: KafkaConnection, positions: Mapping[tuple[str, int], int], *, start_over: str
+    ) -> None:
         """Connect and seek.
 
         Args:
             kafka: the cluster.
             positions: next offset by topic and partition.
+            start_over: what to do when a position is lost, to complete the sentence "... to start
+                over".
         """
+        self._start_over = start_over
         self._positions = {TopicPartition(*at): offset for at, offset in positions.items()}
         self._consumer = build_follower(kafka)
         self._consumer.assign(list(self._positions))
@@ -52,18 +57,25 @@ class LogFollower:
         """Close the connections."""
         self._consumer.close()
 
-    def poll(self, timeout_ms: int) -> list[Slice]:
+    def poll(self, timeout_ms: int, without: Collection[tuple[str, int]] = ()) -> list[Slice]:
         """Return what there is, at most one slice of a partition; wait if there is nothing.
+
+        Args:
+            timeout_ms: how long to wait.
+            without: partitions that shall wait this time.
 
         Raises:
             PositionLostError: A position is before the start or after the end of its log.
         """
+        paused = [TopicPartition(*at) for at in without]
+        self._consumer.resume(*self._consumer.paused().difference(paused))
+        self._consumer.pause(*paused)
         try:
             polled = self._consumer.poll(timeout_ms)
         except OffsetOutOfRangeError as error:
             msg = (
                 f"the log no longer has the position to continue from ({error}): records were "
-                "deleted, or the log was created anew; empty the online store to start over"
+                f"deleted, or the log was created anew; {self._start_over} to start over"
             )
             raise PositionLostError(msg) from error
         slices = []

@@ -39,7 +39,6 @@ from streaming.kafka.sending import OutputError, send_all
 EXIT_UNKNOWN_OUTCOME = 70
 
 _POLL_MS = 100
-_MAX_POLL_RECORDS = 2_000
 
 _log = logging.getLogger(__name__)
 
@@ -103,6 +102,7 @@ class ExactlyOnceLoop:
         instance: stable name of this instance within the group.
         processor: what is done with the records.
         start_offsets: where a partition without a committed offset begins; 0 if not given.
+        batch_records: how many records a transaction takes at most.
     """
 
     def __init__(
@@ -114,6 +114,7 @@ class ExactlyOnceLoop:
         instance: str,
         processor: Processor,
         start_offsets: Mapping[int, int] | None = None,
+        batch_records: int = 2_000,
     ) -> None:
         self._kafka = kafka
         self._topic = topic
@@ -122,7 +123,7 @@ class ExactlyOnceLoop:
         self._processor = processor
         self._start_offsets = dict(start_offsets or {})
         self._producer = build_producer(kafka, self._instance)
-        self._consumer = build_group_consumer(kafka, group, self._instance, _MAX_POLL_RECORDS)
+        self._consumer = build_group_consumer(kafka, group, self._instance, batch_records)
         self._assignment = _Assignment(self._consumer)
         self._owned: frozenset[TopicPartition] = frozenset()
         self._seen_assignment = 0

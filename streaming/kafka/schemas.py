@@ -83,6 +83,8 @@ def prediction_schema() -> Schema:
     `vector` is in the order of the service's features, NaN for null, categories as codes of the
     model's vocabulary. `views` tells for each view the newest window end that the request could
     see (`as_of_ms`), the window end of the row that was used (null without one) and the mark.
+    `request` is the canonical encoding of a request that is not in the validated log; its topic is
+    then empty, its partition and offset are -1.
     """
     receipt = {
         "type": "record",
@@ -114,6 +116,7 @@ def prediction_schema() -> Schema:
             {"name": "source_partition", "type": "int"},
             {"name": "source_offset", "type": "long"},
             {"name": "scored_at_ms", "type": "long"},
+            _nullable("request", "bytes"),
         ],
     )
 

@@ -23,8 +23,13 @@ class OutputError(SamestreamError, RuntimeError):
         self.retriable: bool = error.retriable
 
 
-def send_all(producer: KafkaProducer, outputs: Sequence[OutputRecord]) -> None:
-    """Send the records in the open transaction; return when the broker has confirmed each.
+def send_all(
+    producer: KafkaProducer,
+    outputs: Sequence[OutputRecord],
+    *,
+    timeout_seconds: float = FLUSH_TIMEOUT_SECONDS,
+) -> None:
+    """Send the records, in the transaction if one is open; return when each is confirmed.
 
     Raises:
         OutputError: one was refused or not confirmed in time; nothing may be committed.
@@ -41,7 +46,7 @@ def send_all(producer: KafkaProducer, outputs: Sequence[OutputRecord]) -> None:
                 timestamp_ms=output.timestamp_ms,
             )
             sent.append((output, future))
-        producer.flush(timeout=FLUSH_TIMEOUT_SECONDS)
+        producer.flush(timeout=timeout_seconds)
         for _, future in sent:
             # A commit may succeed although a record was lost; only its future tells.
             future.get(timeout=0)

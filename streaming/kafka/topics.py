@@ -38,6 +38,11 @@ def predictions_topic(service: FeatureService) -> str:
     return f"predictions.{service.name}"
 
 
+def http_predictions_topic(service: FeatureService) -> str:
+    """Topic of the predictions that a service has answered over HTTP, requests included."""
+    return f"predictions.{service.name}.http"
+
+
 def predictions_dead_topic(service: FeatureService) -> str:
     """Topic of the requests that a service could not score."""
     return f"predictions.{service.name}.dead"

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from feature_repo.offline import complete_until_ms
 from feature_repo.online_store import connect
 from feature_repo.reader import OnlineReader
 from feature_repo.rendering import PROJECT
@@ -40,7 +41,7 @@ def up(settings: Settings, *, with_registry: bool) -> None:
         running = connected(settings, stack)
         with console.step("Create topics, apply the Feast repository"):
             definitions = deploy(running)
-        with console.step("Start intake, the live Flink job, ingest and the scorers"):
+        with console.step("Start intake, the live Flink job, ingest, the archive and the scorers"):
             start_processes(running, stack, definitions)
         stack.detach()
     console.say()
@@ -90,16 +91,16 @@ def _show_views(console: Console, settings: Settings, definitions: Definitions) 
     complete = reader.complete()
     console.say()
     console.table(
-        ("feature view", "size", "slide", "complete at (UTC)"),
+        ("feature view", "size", "slide", "complete at (UTC)", "offline until (UTC)"),
         [
             (
                 view.name,
                 _duration(view.window.size),
                 _duration(view.window.slide),
-                "never" if until is None else f"{from_ms(until):%Y-%m-%d %H:%M:%S}",
+                _instant(complete[view.name]),
+                _instant(complete_until_ms(settings.offline_dir, view)),
             )
             for view in views
-            for until in [complete[view.name]]
         ],
     )
 
@@ -124,6 +125,10 @@ def _stack(settings: Settings) -> EmbeddedStack:
         msg = f"{state.root} is not a state directory; start one with `samestream up`"
         raise NotRunningError(msg)
     return EmbeddedStack(state, settings.jar_cache)
+
+
+def _instant(until_ms: int | None) -> str:
+    return "never" if until_ms is None else f"{from_ms(until_ms):%Y-%m-%d %H:%M:%S}"
 
 
 def _duration(length: timedelta) -> str:

@@ -7,6 +7,7 @@ from streaming.kafka.admin import Admin
 from streaming.kafka.topics import (
     PROGRESS_TOPIC,
     features_topic,
+    http_predictions_topic,
     predictions_dead_topic,
     predictions_topic,
     promotions_topic,
@@ -36,6 +37,7 @@ def create_topics(settings: Settings, definitions: Definitions) -> None:
             [
                 *(features_topic(view) for view in definitions.views),
                 *(predictions_topic(service) for service in services),
+                *(http_predictions_topic(service) for service in services),
                 *(predictions_dead_topic(service) for service in services),
             ],
             settings.partitions,

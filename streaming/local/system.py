@@ -73,6 +73,7 @@ def process_specs(definitions: Definitions) -> list[ProcessSpec]:
         ),
         ProcessSpec(name="live", arguments=(run, "live")),
         ProcessSpec(name="ingest", arguments=(run, "ingest")),
+        ProcessSpec(name="archive", arguments=(run, "archive")),
         *(
             ProcessSpec(name=f"scorer-{service.name}", arguments=(run, "scorer", service.name))
             for service in definitions.services

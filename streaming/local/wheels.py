@@ -1,4 +1,4 @@
-"""Optional wheels of the embedded stack, imported only when they are needed."""
+"""Optional wheels, imported only when they are needed."""
 
 import importlib
 from types import ModuleType
@@ -7,11 +7,15 @@ from features.errors import SamestreamError
 
 
 class MissingWheelError(SamestreamError, ImportError):
-    """A Python package of the embedded stack is not installed."""
+    """An optional Python package is not installed."""
 
 
-def import_wheel(module: str) -> ModuleType:
-    """Import a package that only the embedded stack needs.
+def import_wheel(module: str, extra: str = "demo") -> ModuleType:
+    """Import a package that not every installation has.
+
+    Args:
+        module: its name.
+        extra: of samestream, with which it is installed.
 
     Raises:
         MissingWheelError: It is not installed.
@@ -21,7 +25,7 @@ def import_wheel(module: str) -> ModuleType:
     except ImportError as error:
         package = module.partition(".")[0]
         message = (
-            f"the embedded stack needs the Python package {package!r}: {error}; "
-            "install it with: pip install -c docker/constraints.txt -e '.[demo]'"
+            f"the Python package {package!r} is needed: {error}; "
+            f"install it with: pip install -c docker/constraints.txt -e '.[{extra}]'"
         )
         raise MissingWheelError(message) from error

@@ -81,7 +81,7 @@ def read_promotions(kafka: KafkaConnection, service: FeatureService) -> list[Pro
     reader = RangeReader(kafka)
     try:
         return [
-            _parse(record.value)
+            parse_promotion(record.value)
             for record in reader.read(topic, 0, 0, end)
             if record.value is not None
         ]
@@ -89,7 +89,8 @@ def read_promotions(kafka: KafkaConnection, service: FeatureService) -> list[Pro
         reader.close()
 
 
-def _parse(value: bytes) -> Promotion:
+def parse_promotion(value: bytes) -> Promotion:
+    """Return the promotion of a record of `models.<service>`."""
     content = json.loads(value)
     offsets = {int(number): offset for number, offset in content["request_offsets"].items()}
     return Promotion(**{**content, "request_offsets": offsets})

@@ -13,8 +13,8 @@ from intake_logs import START_MS, IntakeLogs
 from intake_process import Intake
 from payloads import Case, cases, damaged
 
+from features.validation import InvalidEventError
 from streaming.intake.raw import RawEvents
-from streaming.intake.validation import InvalidEventError
 from streaming.kafka.framing import UndecodableError
 from streaming.kafka.quarantine import Letter, read_letter
 from streaming.kafka.topics import dead_topic, validated_topic

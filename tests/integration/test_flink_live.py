@@ -1,7 +1,11 @@
-"""The live job gives what the evaluator gives, also across kill -9, and ends as it should."""
+"""The live job gives what the evaluator gives, also across kill -9, and ends as it should.
+
+What the archive makes of its rows is what a backfill of the same log writes.
+"""
 
 import signal
 import sys
+import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -10,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from flink_streams import (
     PARTITIONS,
@@ -23,9 +28,14 @@ from flink_streams import (
     write_log,
 )
 
+from feature_repo.offline import complete_until_ms, offline_path, offline_schema
+from features.definitions import Definitions
 from features.evaluator import evaluate
 from features.view import FeatureView
+from streaming.archive.process import archive
+from streaming.flink.backfill import run_backfill
 from streaming.flink.checkpoints import checkpoint_root
+from streaming.flink.horizon import capture_end_offsets
 from streaming.flink.rest import (
     LiveJobNotFoundError,
     live_rest_url,
@@ -55,6 +65,7 @@ def settings(stack: EmbeddedStack, tmp_path: Path) -> Settings:
         bootstrap_servers=stack.bootstrap_servers,
         partitions=PARTITIONS,
         parallelism=2,
+        archive_seconds=1.0,
         flink_heap_mb=512,
     )
 
@@ -117,6 +128,9 @@ def test_live_job_across_kill_stop_and_poison(settings: Settings, topics: Topics
             timeout=SOON,
         )
         job.group.send(signal.SIGKILL)
+    archive_until(settings, definitions(name), LATER_MS)
+    ends = capture_end_offsets(settings.kafka, definitions(name).sources)
+    run_backfill(settings, views, ends, settings.offline_dir)
     events += write_half(settings, name, 2, LATER_MS)
     with live_job(settings, name) as job:
         job.wait_ready(lambda: is_complete(topics, views, END_MS), timeout=SOON)
@@ -136,6 +150,7 @@ def test_live_job_across_kill_stop_and_poison(settings: Settings, topics: Topics
         # Negative control: the comparison sees one row less.
         with pytest.raises(AssertionError):
             check_progress(topics.progress(view), set(list(expected)[1:]), as_of)
+    check_archive(settings, definitions(name))
     assert has_checkpoint(settings, views)
     with pytest.raises(LiveJobNotFoundError, match="no live job runs"):
         live_rest_url(settings)
@@ -147,6 +162,48 @@ def test_live_job_across_kill_stop_and_poison(settings: Settings, topics: Topics
         assert "Flink job 'live' failed: java.io.EOFException" in job.log_tail().splitlines()[-1]
     log = (settings.state_dir / "live.log").read_text()
     assert log.count("continues at the beginning of the log") == 1
+
+
+def archive_until(settings: Settings, defined: Definitions, end_ms: int) -> None:
+    """Run the archive until the offline rows are there that a request at an instant may see."""
+
+    def reached() -> bool:
+        until = [complete_until_ms(settings.offline_dir, view) for view in defined.views]
+        return all(
+            ms is not None and ms >= view.as_of(end_ms)
+            for ms, view in zip(until, defined.views, strict=True)
+        )
+
+    stop = threading.Event()
+    running = threading.Thread(target=archive, args=(settings, defined), kwargs={"stop": stop})
+    running.start()
+    try:
+        wait_until(reached, timeout=timedelta(seconds=60), what="the archive to be complete")
+    finally:
+        stop.set()
+        running.join()
+
+
+def check_archive(settings: Settings, defined: Definitions) -> None:
+    """The rows of the archive, behind those of a backfill, are those of one backfill."""
+    half = {view: offline_rows(settings.offline_dir, view) for view in defined.views}
+    archive_until(settings, defined, END_MS)
+    ends = capture_end_offsets(settings.kafka, defined.sources)
+    bounded = settings.state_dir / "bounded"
+    report = run_backfill(settings, defined.views, ends, bounded)
+    for view in defined.views:
+        rows = offline_rows(settings.offline_dir, view)
+        assert rows == offline_rows(bounded, view)
+        assert len(rows) == report.rows[view.name]
+        # Negative control: half of the log gives other rows.
+        assert len(rows) > len(half[view]) > EVENTS // 4
+
+
+def offline_rows(root: Path, view: FeatureView) -> list[str]:
+    """Every row, with the bits of its values."""
+    table = pq.read_table(offline_path(root, view))
+    assert table.schema.equals(offline_schema(view))
+    return sorted(map(repr, table.to_pylist()))
 
 
 def check_progress(

@@ -39,8 +39,8 @@ pytestmark = [pytest.mark.kafka, pytest.mark.valkey, pytest.mark.flink]
 
 STOPS = ("a", "b", "Zürich")
 NAMES = [
-    *("ingest", "intake-taps", "kafka", "live", "registry", "scorer-fraud", "supervisor"),
-    "valkey",
+    *("archive", "ingest", "intake-taps", "kafka", "live", "registry", "scorer-fraud"),
+    *("supervisor", "valkey"),
 ]
 SOON = timedelta(minutes=5)
 

@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from feature_repo.applied import FeatureStoreError
 from feature_repo.feast_objects import apply
-from feature_repo.offline import ROWS_FILE, offline_path, offline_schema
+from feature_repo.offline import offline_path, offline_schema
 from feature_repo.on_demand import ChangedDefinitionsError
 from feature_repo.rendering import open_store
 from features.definitions import Definitions
@@ -26,7 +27,7 @@ from features.view import FeatureView
 from models.request_file import RequestFileError
 from streaming.cli import app
 from streaming.settings import Settings
-from streaming.training_set import FeatureStoreError, write_training_set
+from streaming.training_set import write_training_set
 from tests.readme import run_snippet, snippet
 
 # No server is there: history is read from files alone.
@@ -47,7 +48,7 @@ def write_rows(root: Path, view: FeatureView, events: Iterable[Any], until_ms: i
     ]
     directory = offline_path(root, view)
     directory.mkdir(parents=True)
-    pq.write_table(pa.Table.from_pylist(rows, offline_schema(view)), directory / ROWS_FILE)
+    pq.write_table(pa.Table.from_pylist(rows, offline_schema(view)), directory / "rows.parquet")
 
 
 def deploy(directory: Path, module: str, defined: Definitions, history: Any, end_ms: int) -> None:
@@ -180,7 +181,7 @@ def test_clear_errors(flights: Path, tmp_path: Path) -> None:
 def test_other_definitions_than_those_applied(
     flights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streaming.training_set.service_fingerprint", lambda _: "changed")
+    monkeypatch.setattr("feature_repo.applied.service_fingerprint", lambda _: "changed")
     with pytest.raises(ChangedDefinitionsError, match="apply the definitions again"):
         write_training_set(
             Settings(state_dir=flights),

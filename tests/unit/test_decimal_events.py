@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from features.fields import Decimal, Field, Float64, Int64, String
 from features.source import EventSource
+from features.validation import InvalidEventError
 from streaming.intake.codec import EventCodec
 from streaming.intake.gate import Outcome, PartitionState
 from streaming.intake.history_pass import HistoryPass
 from streaming.intake.raw import RawEvents
 from streaming.intake.rules import IntakeRules
-from streaming.intake.validation import InvalidEventError
 from streaming.kafka.avro import AvroCodec
 from streaming.kafka.decimals import DecimalError
 from streaming.kafka.framing import UndecodableError

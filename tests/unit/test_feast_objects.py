@@ -11,7 +11,8 @@ from feast.repo_operations import get_repo_files
 
 from feature_repo.feast_objects import feast_objects
 from feature_repo.feast_types import STORED_TYPES, FeastTypeError, key_type
-from feature_repo.offline import ensure_readable, offline_path
+from feature_repo.offline import offline_path
+from feature_repo.offline_history import ensure_readable
 from feature_repo.on_demand import (
     ChangedDefinitionsError,
     as_array,
@@ -163,7 +164,7 @@ def test_a_view_without_rows_gets_an_empty_file_once(tmp_path: Path) -> None:
     ensure_readable(tmp_path, view)
     ensure_readable(tmp_path, view)
 
-    (part,) = offline_path(tmp_path, view).iterdir()
+    (part,) = offline_path(tmp_path, view).glob("*.parquet")
     frame = pd.read_parquet(part)
     assert frame.empty
     assert {"carrier", "event_timestamp", "carrier_30d_count"} <= set(frame)

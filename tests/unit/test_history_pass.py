@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from features.fields import Bool, Field, Float64, Int64, String
 from features.instant import EPOCH
 from features.source import EventSource
+from features.validation import InvalidEventError
 from streaming.intake.codec import EventCodec
 from streaming.intake.comparison import ImportConflictError, LogComparison
 from streaming.intake.event_order import EventOrderError
 from streaming.intake.gate import Outcome
 from streaming.intake.history_pass import HistoryPass
 from streaming.intake.raw import RawEvents
-from streaming.intake.validation import InvalidEventError
 from streaming.kafka.avro import AvroCodec
 from streaming.kafka.framing import UndecodableError
 from streaming.kafka.partitioning import key_partition

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from features.fields import Bool, Field, Float64, Int64, String, TimestampMs
 from features.instant import EPOCH
 from features.source import EventSource
+from features.validation import InvalidEventError
 from streaming.intake.codec import EventCodec
 from streaming.intake.raw import RawEvents
-from streaming.intake.validation import InvalidEventError
 from streaming.kafka.avro import AvroCodec, schema_fingerprint
 from streaming.kafka.framing import UndecodableError
 from streaming.kafka.quarantine import quarantined

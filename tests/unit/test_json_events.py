@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from features.fields import Bool, Decimal, Field, Float64, Int64, String, TimestampMs
 from features.source import EventSource
+from features.validation import InvalidEventError
 from streaming.intake.codec import EventCodec
 from streaming.intake.raw import RawEvents, TooLargeError
-from streaming.intake.validation import InvalidEventError
 from streaming.kafka.avro import AvroCodec
 from streaming.kafka.framing import UndecodableError
 from streaming.kafka.schemas import event_schema

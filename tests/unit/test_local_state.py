@@ -107,7 +107,7 @@ def test_another_python_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_missing_wheel_is_told_in_one_line() -> None:
-    with pytest.raises(MissingWheelError, match=r"needs the Python package 'no_such_wheel': .*pip"):
+    with pytest.raises(MissingWheelError, match=r"'no_such_wheel' is needed: .*pip"):
         import_wheel("no_such_wheel.part")
 
 

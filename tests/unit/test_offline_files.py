@@ -6,11 +6,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from feature_repo.offline import offline_path, offline_schema
+from feature_repo.offline import complete_until_ms, offline_path, offline_schema
 from features.examples.flights import DEFINITIONS
 from streaming.flink.offline_files import OfflineDirectoryError, publish, working_directory
 
 VIEW = DEFINITIONS.view("origin_boardings_1h")
+HORIZONS_MS = dict.fromkeys((source.name for source in DEFINITIONS.sources), 3_600_001)
 
 
 def write_part(directory: Path, number: int, counts: list[int]) -> None:
@@ -31,10 +32,10 @@ def published(offline: Path) -> list[dict[str, object]]:
 
 def test_rows_are_replaced_not_stacked(tmp_path: Path) -> None:
     write_part(tmp_path / "one" / VIEW.name, 0, [1, 2])
-    assert publish([VIEW], tmp_path / "one", tmp_path / "offline") == {VIEW.name: 2}
+    assert publish([VIEW], tmp_path / "one", tmp_path / "offline", HORIZONS_MS) == {VIEW.name: 2}
     write_part(tmp_path / "two" / VIEW.name, 0, [3])
     write_part(tmp_path / "two" / VIEW.name, 1, [4])
-    assert publish([VIEW], tmp_path / "two", tmp_path / "offline") == {VIEW.name: 2}
+    assert publish([VIEW], tmp_path / "two", tmp_path / "offline", HORIZONS_MS) == {VIEW.name: 2}
 
     rows = published(tmp_path / "offline")
     assert [row["origin_boardings_1h_count"] for row in rows] == [3, 4]
@@ -43,19 +44,20 @@ def test_rows_are_replaced_not_stacked(tmp_path: Path) -> None:
 
 
 def test_no_rows_are_an_empty_file(tmp_path: Path) -> None:
-    assert publish([VIEW], tmp_path / "none", tmp_path / "offline") == {VIEW.name: 0}
+    assert publish([VIEW], tmp_path / "none", tmp_path / "offline", HORIZONS_MS) == {VIEW.name: 0}
     assert published(tmp_path / "offline") == []
-    assert len(list(offline_path(tmp_path / "offline", VIEW).iterdir())) == 1
+    assert len(list(offline_path(tmp_path / "offline", VIEW).glob("*.parquet"))) == 1
+    assert complete_until_ms(tmp_path / "offline", VIEW) == 3_600_000
 
 
 def test_a_damaged_part_leaves_the_former_rows(tmp_path: Path) -> None:
     write_part(tmp_path / "one" / VIEW.name, 0, [1])
-    publish([VIEW], tmp_path / "one", tmp_path / "offline")
+    publish([VIEW], tmp_path / "one", tmp_path / "offline", HORIZONS_MS)
     write_part(tmp_path / "two" / VIEW.name, 0, [2])
     (tmp_path / "two" / VIEW.name / "part-x-0-1").write_bytes(b"half")
 
     with pytest.raises(pa.ArrowInvalid):
-        publish([VIEW], tmp_path / "two", tmp_path / "offline")
+        publish([VIEW], tmp_path / "two", tmp_path / "offline", HORIZONS_MS)
 
     assert [row["origin_boardings_1h_count"] for row in published(tmp_path / "offline")] == [1]
 
@@ -63,13 +65,13 @@ def test_a_damaged_part_leaves_the_former_rows(tmp_path: Path) -> None:
 def test_no_view_is_replaced_before_all_are_ready(tmp_path: Path) -> None:
     other = DEFINITIONS.view("origin_boardings_4h")
     write_part(tmp_path / "one" / VIEW.name, 0, [1])
-    publish([VIEW], tmp_path / "one", tmp_path / "offline")
+    publish([VIEW], tmp_path / "one", tmp_path / "offline", HORIZONS_MS)
     write_part(tmp_path / "two" / VIEW.name, 0, [2])
     (tmp_path / "two" / other.name).mkdir()
     (tmp_path / "two" / other.name / "part-x-0-0").write_bytes(b"half")
 
     with pytest.raises(pa.ArrowInvalid):
-        publish([VIEW, other], tmp_path / "two", tmp_path / "offline")
+        publish([VIEW, other], tmp_path / "two", tmp_path / "offline", HORIZONS_MS)
 
     assert [row["origin_boardings_1h_count"] for row in published(tmp_path / "offline")] == [1]
 

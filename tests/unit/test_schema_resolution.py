@@ -11,8 +11,8 @@ import pytest
 
 from features.fields import Bool, Decimal, Field, Float64, Int64, String, TimestampMs
 from features.source import EventSource
+from features.validation import InvalidEventError
 from streaming.intake.raw import RawEvents, UnknownSchemaError, UnreadableSchemaError
-from streaming.intake.validation import InvalidEventError
 from streaming.kafka.avro import AvroCodec, schema_fingerprint
 from streaming.kafka.framing import UndecodableError, single_object_header, with_schema_id
 from streaming.kafka.resolution import IncompatibleSchemaError

@@ -1,0 +1,1 @@
+"""From the feature topics to the offline store."""

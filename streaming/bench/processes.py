@@ -1,0 +1,22 @@
+"""Processes of a benchmark, and its words."""
+
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+
+def in_child(function: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401
+    """Call a function in a process of its own."""
+    with processes(1) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def processes(number: int) -> ProcessPoolExecutor:
+    """Return processes that call functions at the same time."""
+    return ProcessPoolExecutor(number, mp_context=multiprocessing.get_context("spawn"))
+
+
+def goal_word(*, met: bool) -> str:
+    """Say whether a goal is met."""
+    return "met" if met else "missed"
