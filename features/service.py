@@ -52,6 +52,8 @@ class FeatureService:
             `degrade`: score with nulls and mark the predictions DEGRADED.
         max_staleness: how far a view may be behind what a request may see before the request is
             refused; without it, requests are scored with what is there and marked STALE.
+        max_precomputed_age: how long before a request the time of a precomputed prediction may be
+            for the endpoint to answer with it; without it, each one is computed when it is asked.
     """
 
     name: str
@@ -62,6 +64,7 @@ class FeatureService:
     label: Label
     store_policy: StorePolicy = StorePolicy.WAIT
     max_staleness: timedelta | None = None
+    max_precomputed_age: timedelta | None = None
 
     def __post_init__(self) -> None:
         check_name("feature service", self.name)
@@ -100,12 +103,11 @@ class FeatureService:
                 "StorePolicy.WAIT and StorePolicy.DEGRADE"
             )
             raise DefinitionError(msg)
-        if self.max_staleness is not None and self.max_staleness < timedelta(0):
-            msg = (
-                f"service {self.name!r}, max_staleness: got {self.max_staleness}; "
-                "allowed is zero or more"
-            )
-            raise DefinitionError(msg)
+        for name in ("max_staleness", "max_precomputed_age"):
+            limit: timedelta | None = getattr(self, name)
+            if limit is not None and limit < timedelta(0):
+                msg = f"service {self.name!r}, {name}: got {limit}; allowed is zero or more"
+                raise DefinitionError(msg)
 
     def _check_order(self) -> None:
         """Refuse on-demand features that read one another in a circle, or one that comes later."""

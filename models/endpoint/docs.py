@@ -8,7 +8,7 @@ from features.service import FeatureService
 from features.source import EVENT_ID, EVENT_ID_ALLOWED, EVENT_TIME_MS
 from models.endpoint.bodies import REQUESTS
 from models.endpoint.metadata import json_schema
-from models.endpoint.serving import PREDICTIONS, SCORED_AT_MS
+from models.endpoint.serving import PRECOMPUTED, PREDICTIONS, SCORED_AT_MS
 from models.prediction import Mark
 
 _EXAMPLE_TIME_MS = 1_700_000_000_000
@@ -112,12 +112,17 @@ def _prediction(service: FeatureService) -> dict[str, Any]:
             "vector": vector,
             "views": _list(receipt),
             SCORED_AT_MS: _NUMBER,
+            PRECOMPUTED: _FLAG,
         }
     )
 
 
 _TEXT = {"type": "string"}
 _NUMBER = {"type": "integer", "format": "int64"}
+_FLAG = {
+    "type": "boolean",
+    "description": "whether it was computed before it was asked for, as of its event_time_ms",
+}
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:

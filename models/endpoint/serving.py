@@ -1,6 +1,9 @@
 """One service behind the endpoint: calls in, replies out, every answer kept before it leaves."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,7 +13,7 @@ from feature_repo.ring import Integers
 from features.errors import SamestreamError
 from features.instant import MILLISECOND
 from features.service import FeatureService, StorePolicy
-from features.source import EVENT_TIME_MS
+from features.source import EVENT_ID, EVENT_TIME_MS
 from models.endpoint.admission import Call
 from models.endpoint.clock import ClockUnknownError, StreamClock, wall_clock_ms
 from models.endpoint.replies import Reply, document, problem, unavailable
@@ -21,6 +24,10 @@ from models.scorer import ScoredBatch, Scorer
 
 PREDICTIONS = "predictions"
 SCORED_AT_MS = "scored_at_ms"
+PRECOMPUTED = "precomputed"
+
+# Of a record in the log that do not concern who asks.
+_INTERNAL = {"request", "source_topic", "source_partition", "source_offset"}
 
 
 class LogUnavailableError(SamestreamError, ConnectionError):
@@ -47,6 +54,26 @@ class PredictionLog(Protocol):
             LogUnavailableError: it is not known that they are.
         """
 
+    def write_again(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Return when precomputed predictions are kept under the ids of those who asked now.
+
+        Raises:
+            LogUnavailableError: it is not known that they are.
+        """
+
+
+class KeptPredictions(Protocol):
+    """Predictions that were computed before anybody asked."""
+
+    def get(
+        self, requests: Sequence[Mapping[str, Any]], *, model_sha256: str, max_age: timedelta
+    ) -> list[dict[str, Any] | None]:
+        """Return the record for each request that has a fresh one.
+
+        Raises:
+            StoreUnavailableError: the store does not answer.
+        """
+
 
 class ServedService:
     """Answers calls for one service; only the scoring thread calls `answer`.
@@ -63,11 +90,13 @@ class ServedService:
         online: OnlineScorer,
         clock: StreamClock,
         log: PredictionLog,
+        kept: KeptPredictions,
     ) -> None:
         self.service = service
         self.clock = clock
         self._online = online
         self._log = log
+        self._kept = kept
         self._scorer: Scorer | None = None
 
     @property
@@ -102,7 +131,9 @@ class ServedService:
             return [unavailable("no_model", msg)] * len(calls)
         try:
             requests = self._timed(calls)
-            answers = self._online.score(requests, scorer)
+            ready = self._precomputed(requests, scorer.model.manifest.booster_sha256)
+            rest = np.array([row for row in range(len(requests)) if row not in ready], np.int64)
+            answers = self._online.score([requests[row] for row in rest], scorer)
         except StoreUnavailableError as error:
             return [unavailable("store_unavailable", str(error))] * len(calls)
         except ClockUnknownError as error:
@@ -111,25 +142,50 @@ class ServedService:
             return [unavailable("stale", str(error))] * len(calls)
         first_rows = np.cumsum([0, *(len(call.requests) for call in calls)])
         owners = np.repeat(np.arange(len(calls)), np.diff(first_rows))
-        refused = _refusals(answers.refused, owners, first_rows)
-        predictions, rows = answers.predictions, answers.rows
+        refusals = [replace(refusal, row=int(rest[refusal.row])) for refusal in answers.refused]
+        refused = _refusals(refusals, owners, first_rows)
+        predictions, rows = answers.predictions, rest[answers.rows]
         if refused:
             kept = np.flatnonzero(~np.isin(owners[rows], list(refused)))
             predictions, rows = _taken(predictions, kept), rows[kept]
+            ready = {row: record for row, record in ready.items() if owners[row] not in refused}
         scored_at_ms = wall_clock_ms()
         answered = [requests[row] for row in rows]
         try:
             if answered:
                 self._log.write(predictions, answered, scored_at_ms=scored_at_ms)
+            if ready:
+                self._log.write_again([*ready.values()])
         except LogUnavailableError as error:
             return [unavailable("log_unavailable", str(error))] * len(calls)
-        records = iter(predictions.records(answered))
+        records = {row: _shown(record) | {PRECOMPUTED: True} for row, record in ready.items()}
+        for row, record in zip(rows.tolist(), predictions.records(answered), strict=True):
+            records[row] = {**record, SCORED_AT_MS: scored_at_ms, PRECOMPUTED: False}
         return [
             refused[number]
             if number in refused
-            else _reply(records, len(call.requests), scored_at_ms)
-            for number, call in enumerate(calls)
+            else document({PREDICTIONS: [records[row] for row in range(first, following)]})
+            for number, (first, following) in enumerate(pairwise(first_rows.tolist()))
         ]
+
+    def _precomputed(
+        self, requests: Sequence[Mapping[str, Any]], model_sha256: str
+    ) -> dict[int, dict[str, Any]]:
+        """Return the fresh records by the position of their requests, under the new ids."""
+        max_age = self.service.max_precomputed_age
+        if max_age is None:
+            return {}
+        try:
+            found = self._kept.get(requests, model_sha256=model_sha256, max_age=max_age)
+        except StoreUnavailableError:
+            if self.service.store_policy is StorePolicy.WAIT:
+                raise
+            return {}
+        return {
+            row: {**record, EVENT_ID: request[EVENT_ID]}
+            for row, (request, record) in enumerate(zip(requests, found, strict=True))
+            if record is not None
+        }
 
     def _timed(self, calls: Sequence[Call]) -> list[Mapping[str, Any]]:
         """Return the requests of all calls; those without a time get the clock's."""
@@ -167,6 +223,10 @@ def _refusals(
     return replies
 
 
+def _shown(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name not in _INTERNAL}
+
+
 def _taken(predictions: Predictions, rows: Integers) -> Predictions:
     scored = predictions.scored
     return Predictions(
@@ -179,8 +239,3 @@ def _taken(predictions: Predictions, rows: Integers) -> Predictions:
         ),
         receipts=tuple(receipt.taken(rows) for receipt in predictions.receipts),
     )
-
-
-def _reply(records: Iterator[dict[str, Any]], count: int, scored_at_ms: int) -> Reply:
-    answered = [{**next(records), SCORED_AT_MS: scored_at_ms} for _ in range(count)]
-    return document({PREDICTIONS: answered})

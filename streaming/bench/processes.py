@@ -1,5 +1,6 @@
 """Processes of a benchmark, and its words."""
 
+import logging
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -14,7 +15,13 @@ def in_child(function: Callable[..., Any], *arguments: object) -> Any:  # noqa: 
 
 def processes(number: int) -> ProcessPoolExecutor:
     """Return processes that call functions at the same time."""
-    return ProcessPoolExecutor(number, mp_context=multiprocessing.get_context("spawn"))
+    return ProcessPoolExecutor(
+        number,
+        mp_context=multiprocessing.get_context("spawn"),
+        # As the command line does: libraries warn of what only their authors can mend.
+        initializer=logging.captureWarnings,
+        initargs=(True,),
+    )
 
 
 def goal_word(*, met: bool) -> str:

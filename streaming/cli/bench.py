@@ -31,7 +31,7 @@ def bench_scoring(
     rounds: Annotated[int, typer.Option(min=1, help="of each way, by turns")] = 5,
     rate: Annotated[
         float, typer.Option(min=1, help="events/s for the latency of the whole system")
-    ] = 300.0,
+    ] = 100.0,
     json_file: JsonOption = None,
     state: StateOption = Path(".samestream-bench"),
 ) -> None:

@@ -10,7 +10,6 @@ from the offsets that really are committed.
 """
 
 import faulthandler
-import gc
 import logging
 import os
 import signal
@@ -35,6 +34,7 @@ from streaming.kafka.connection import KafkaConnection
 from streaming.kafka.instance import member_name
 from streaming.kafka.record import OutputRecord, Record
 from streaming.kafka.sending import OutputError, send_all
+from streaming.tuning import tune_interpreter
 
 EXIT_UNKNOWN_OUTCOME = 70
 
@@ -139,7 +139,7 @@ class ExactlyOnceLoop:
         with _watchdog():
             # Aborts what a former self left open, before anything is read.
             self._producer.init_transactions()
-        _collect_garbage_rarely()
+        tune_interpreter()
         self._consumer.subscribe([self._topic], listener=self._assignment)
         # A leader that learns of the partitions after its first join has to join again, and the
         # client forgets such a join when its poll ends while it is under way.
@@ -237,16 +237,6 @@ def stop_on_signal() -> threading.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, request_stop)
     return stop
-
-
-def _collect_garbage_rarely() -> None:
-    """Spare what lives as long as the process; records leave nothing for the collector anyway.
-
-    By default it looks at everything again for each few hundred new objects: a sixth of the time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 50)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from streaming.local.deployment import deploy
 from streaming.local.stack import EmbeddedStack
 from streaming.local.state import StateDirectory
 from streaming.local.system import connected, start_processes
+from streaming.scoring.counters import Tally, scorer_counts
 from streaming.settings import Settings
 
 _MIB = 1024**2
@@ -83,6 +84,7 @@ def status(settings: Settings) -> None:
     definitions = load_definitions(settings.definitions)
     _show_views(console, running, definitions)
     _show_intake(console, running, definitions)
+    _show_scorers(console, running, definitions)
 
 
 def _show_views(console: Console, settings: Settings, definitions: Definitions) -> None:
@@ -116,6 +118,16 @@ def _show_intake(console: Console, settings: Settings, definitions: Definitions)
             (name, *(f"{outcomes[outcome]:,}" for outcome in Outcome))
             for name, outcomes in counts.items()
         ],
+    )
+
+
+def _show_scorers(console: Console, settings: Settings, definitions: Definitions) -> None:
+    console.say()
+    services = definitions.services
+    counts = [scorer_counts(settings.kafka, service) for service in services]
+    console.table(
+        ("stream scorer", *(service.name for service in services)),
+        [(tally.value, *(f"{each[tally]:,}" for each in counts)) for tally in Tally],
     )
 
 

@@ -1,12 +1,12 @@
 """The endpoint of all services, on Kafka and the online store, until SIGTERM."""
 
-import gc
 import logging
 import math
 import threading
 from datetime import timedelta
 
 from feature_repo.online_store import connect
+from feature_repo.precomputed import PrecomputedStore
 from feature_repo.reader import OnlineReader
 from feature_repo.rendering import PROJECT
 from features.definitions import Definitions
@@ -23,8 +23,10 @@ from streaming.kafka.admin import Admin
 from streaming.kafka.confirmed import ConfirmedWriter
 from streaming.kafka.topics import http_predictions_topic, promotions_topic
 from streaming.scoring.model_watch import ModelWatch
+from streaming.scoring.precomputed import PrecomputedPredictions
 from streaming.scoring.served_log import ServedLog
 from streaming.settings import Settings
+from streaming.tuning import tune_interpreter
 
 _log = logging.getLogger(__name__)
 
@@ -55,9 +57,7 @@ def run_endpoint(settings: Settings, definitions: Definitions) -> None:
     app = create_app(services, line, _limits(settings), keys)
     watch.start()
     scoring.start()
-    # What is there by now lives as long as the process; to look at it again delays requests.
-    gc.collect()
-    gc.freeze()
+    tune_interpreter()
     try:
         serve(app, listener, finish_seconds=math.ceil(2 * settings.http_timeout_seconds))
     finally:
@@ -81,6 +81,7 @@ def _served(settings: Settings, service: FeatureService, writer: ConfirmedWriter
         ),
         clock=StreamClock(reader, service.views, follows_wall=settings.clock == "wall"),
         log=ServedLog(service, writer),
+        kept=PrecomputedPredictions(PrecomputedStore(store, project=PROJECT, service=service)),
     )
 
 

@@ -12,7 +12,7 @@ from streaming.kafka.avro import AvroCodec
 from streaming.kafka.client import KafkaUnreachableError
 from streaming.kafka.confirmed import ConfirmedWriter
 from streaming.kafka.record import OutputRecord
-from streaming.kafka.schemas import event_schema
+from streaming.kafka.schemas import event_schema, prediction_schema
 from streaming.kafka.sending import OutputError
 from streaming.kafka.topics import http_predictions_topic
 from streaming.scoring.prediction_encoder import Origin, PredictionEncoder
@@ -29,6 +29,7 @@ class ServedLog:
         """Take the connection to Kafka, which services share."""
         self._topic = http_predictions_topic(service)
         self._events = AvroCodec(event_schema(service.request))
+        self._records = AvroCodec(prediction_schema())
         self._encoder = PredictionEncoder()
         self._writer = writer
 
@@ -51,14 +52,32 @@ class ServedLog:
             scored_at_ms=scored_at_ms,
             logged=[self._events.encode(dict(request)) for request in requests],
         )
+        self._write([request[EVENT_ID] for request in requests], values)
+
+    def write_again(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Return when the broker has confirmed precomputed predictions, each under a new id.
+
+        Args:
+            records: predictions as they were kept, with other ids.
+
+        Raises:
+            LogUnavailableError: it has not.
+        """
+        values = []
+        for record in records:
+            request = self._events.decode(record["request"]) | {EVENT_ID: record[EVENT_ID]}
+            logged = {**record, "request": self._events.encode(request)}
+            values.append(self._records.encode_single_object(logged))
+        self._write([record[EVENT_ID] for record in records], values)
+
+    def _write(self, ids: Sequence[str], values: Sequence[bytes]) -> None:
+        outputs = [
+            OutputRecord(self._topic, None, id_.encode(), value)
+            for id_, value in zip(ids, values, strict=True)
+        ]
         try:
-            self._writer.write(
-                [
-                    OutputRecord(self._topic, None, request[EVENT_ID].encode(), value)
-                    for request, value in zip(requests, values, strict=True)
-                ]
-            )
+            self._writer.write(outputs)
         except (OutputError, KafkaUnreachableError) as error:
-            _log.warning("%d predictions are not answered: %s", len(requests), error)
+            _log.warning("%d predictions are not answered: %s", len(ids), error)
             msg = f"the log of predictions does not confirm: {error}"
             raise LogUnavailableError(msg) from error

@@ -26,6 +26,7 @@ from streaming.local.stack import EmbeddedStack
 from streaming.local.state import StateDirectory
 from streaming.local.system import process_specs
 from streaming.local.waiting import wait_until
+from streaming.scoring.counters import Tally, scorer_counts
 from streaming.settings import Settings
 from tests.command_line import running, samestream
 from tests.readme import run_snippet, snippet
@@ -227,6 +228,10 @@ def test_what_is_left_running_is_shown_and_stopped(system: DemoSystem) -> None:
     assert (shown.returncode, shown.stderr) == (0, "")
     assert running(shown) == names
     assert [view.name for view in system.definitions.views if view.name not in shown.stdout] == []
+    counts = scorer_counts(system.settings.kafka, system.service)
+    lines = [line.split() for line in shown.stdout.splitlines()]
+    assert [[tally.value, f"{counts[tally]:,}"] in lines for tally in Tally] == [True] * len(Tally)
+    assert counts[Tally.PREDICTIONS] > 0
 
     stopped = samestream("down", stack.state.root)
     assert stopped.returncode == 0

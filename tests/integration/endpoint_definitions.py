@@ -1,6 +1,7 @@
 """Two services for the tests of the endpoint: one waits for the online store, one degrades."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from features.aggregation import Count, Last
 from features.definitions import Definitions
@@ -37,6 +38,7 @@ waiting = FeatureService(
         "endpoint_by_card_count",
     ),
     label=Label(source=tiny_model.source("endpoint_verdicts"), column="fraud"),
+    max_precomputed_age=timedelta(minutes=30),
 )
 degrading = replace(
     waiting,

@@ -26,10 +26,12 @@ from endpoint_system import (
 )
 
 from feature_repo.online_store import connect
+from feature_repo.precomputed import Precomputed, PrecomputedStore
+from feature_repo.rendering import PROJECT
 from streaming.audit.replay import replay
 from streaming.kafka.avro import AvroCodec
 from streaming.kafka.record import OutputRecord
-from streaming.kafka.schemas import prediction_schema
+from streaming.kafka.schemas import event_schema, prediction_schema
 from streaming.kafka.topics import http_predictions_topic
 from streaming.kafka.writer import TransactionalWriter
 from streaming.local.stack import EmbeddedStack
@@ -83,6 +85,7 @@ def test_a_request_without_a_time_is_of_the_stream_clock(
     assert prediction == {
         **{name: value for name, value in logged.items() if name in prediction},
         "vector": vector,
+        "precomputed": False,
     }
 
 
@@ -112,6 +115,50 @@ def test_a_time_later_than_the_clock_is_refused(client: httpx.Client) -> None:
     assert str(CLOCK_MS) in reply.json()["detail"]
     assert waited > 0.2, "the wall clock has reached it, so the stream clock may"
     assert ask(client, request("on time", event_time_ms=CLOCK_MS)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("amount", "minutes", "asked_minutes", "is_fresh"),
+    [(101, 20, 0, True), (102, 30, 0, True), (103, 35, 0, False), (104, 20, 25, False)],
+)
+def test_a_precomputed_prediction_answers_while_it_is_fresh(
+    client: httpx.Client,
+    system: EndpointSystem,
+    amount: int,
+    minutes: int,
+    asked_minutes: int,
+    is_fresh: bool,  # noqa: FBT001
+) -> None:
+    def at(event_id: str, minutes: int) -> dict[str, Any]:
+        time_ms = CLOCK_MS - minutes * 60_000
+        return request(event_id, "b", amount=amount, event_time_ms=time_ms)
+
+    kept = ask(client, at(f"kept-{amount}", minutes)).json()["predictions"][0]
+    (logged,) = [one for one in system.logged(waiting) if one["event_id"] == f"kept-{amount}"]
+    store = PrecomputedStore(
+        connect(system.settings.online_store), project=PROJECT, service=waiting
+    )
+    content = AvroCodec(prediction_schema()).encode_single_object(logged)
+    answer = Precomputed(as_of_ms=logged["event_time_ms"], content=content)
+    assert store.put([at("", minutes)], [answer]) == 1
+
+    asked = at(f"asked-{amount}", asked_minutes)
+    rare = {**asked, "event_id": f"rare-{amount}", "amount": amount + 50}
+    first, second = ask(client, asked, rare).json()["predictions"]
+
+    assert first["precomputed"] is is_fresh
+    assert (second["event_id"], second["precomputed"]) == (rare["event_id"], False)
+    assert first["event_id"] == asked["event_id"]
+    if is_fresh:
+        assert first == {**kept, "event_id": asked["event_id"], "precomputed": True}
+        assert first["event_time_ms"] < second["event_time_ms"]
+    else:
+        assert first["event_time_ms"] == asked["event_time_ms"]
+    # The proof at the end looks at this record: its request is of the time of the prediction.
+    (again,) = [one for one in system.logged(waiting) if one["event_id"] == asked["event_id"]]
+    event = AvroCodec(event_schema(waiting.request)).decode(again["request"])
+    assert event["event_time_ms"] == again["event_time_ms"] == first["event_time_ms"]
+    assert event["event_id"] == asked["event_id"]
 
 
 def test_metadata(client: httpx.Client) -> None:

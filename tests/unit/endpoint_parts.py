@@ -83,6 +83,19 @@ class ListedLog:
             raise LogUnavailableError(msg)
         self.ids += [request["event_id"] for request in requests]
 
+    def write_again(self, records: Sequence[Mapping[str, Any]]) -> None:
+        self.ids += [record["event_id"] for record in records]
+
+
+class NothingKept:
+    """Has no precomputed predictions."""
+
+    def get(
+        self, requests: Sequence[Mapping[str, Any]], *, model_sha256: str, max_age: timedelta
+    ) -> list[dict[str, Any] | None]:
+        del model_sha256, max_age
+        return [None] * len(requests)
+
 
 @cache
 def scorer() -> Scorer:
@@ -109,6 +122,7 @@ class Endpoint:
             online=OnlineScorer(service, self.store, max_wait_seconds=0.01, stop=Event()),
             clock=StreamClock(self.store, service.views, follows_wall=follows_wall),
             log=self.log,
+            kept=NothingKept(),
         )
         self.line = WaitingLine(capacity)
         services = {service.name: self.served}

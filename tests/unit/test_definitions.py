@@ -4,6 +4,7 @@ import decimal
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -74,6 +75,7 @@ def service(
     views: tuple[FeatureView, ...] = (),
     on_demand: tuple[OnDemandFeature, ...] = (),
     label: str = "refunded",
+    **policies: Any,
 ) -> FeatureService:
     return FeatureService(
         name="refunds",
@@ -82,6 +84,7 @@ def service(
         on_demand=on_demand,
         features=features,
         label=Label(source=source(), column=label),
+        **policies,
     )
 
 
@@ -184,6 +187,18 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: service("amount", on_demand=(double("amount", "wide"),)), "there twice"),
     (lambda: service("amount", views=(view(Count()), view(Count()))), "there twice"),
     (lambda: Definitions(views=(view(Count()), view(Count())), services=()), "defined twice"),
+    (
+        lambda: service("amount", store_policy="degrade"),
+        "store_policy: got 'degrade'; allowed are StorePolicy.WAIT and StorePolicy.DEGRADE",
+    ),
+    (
+        lambda: service("amount", max_staleness=timedelta(seconds=-1)),
+        "max_staleness: got -1 day, 23:59:59; allowed is zero or more",
+    ),
+    (
+        lambda: service("amount", max_precomputed_age=timedelta(seconds=-1)),
+        "max_precomputed_age: got -1 day",
+    ),
     (lambda: Definitions(views=(), services=(service("amount"),)), "which is not listed"),
     (lambda: Definitions(views=(view(Count()),), services=()).view("x"), "allowed are shop_sales"),
     (lambda: load_definitions("no.such.module"), "cannot be imported"),
