@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import feast
+import numpy as np
+import pair_definitions
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +18,7 @@ from stop_definitions import DEFINITIONS, day, fraud, stop, stop_line
 from feature_repo.feast_objects import apply
 from feature_repo.offline import offline_path, offline_schema
 from feature_repo.online_store import UncountedWriteError, connect
+from feature_repo.reader import OnlineReader
 from feature_repo.rendering import open_store
 from feature_repo.writer import InputSlice, OnlineWriter, RowStep
 from features.view import FeatureView
@@ -144,6 +147,69 @@ def test_values_are_the_same_online_and_offline(store: feast.FeatureStore) -> No
     assert values(from_server, "known_line")[:3] == [1.0, float(-(2**63)), float(2**62)]
     assert values(from_server, "tap_age")[0] == LATENESS_MS + 1
     assert values(from_server, "fourfold_count")[0] == 12
+
+
+def seen_by_a_model(found: list[Any]) -> list[Any]:
+    """Text, or the bits of the nearest double; None for null."""
+    return [
+        each if isinstance(each, str) else None if pd.isna(each) else float(each).hex()
+        for each in found
+    ]
+
+
+def test_the_batch_reader_gives_what_feast_reads(
+    store: feast.FeatureStore, stack: EmbeddedStack
+) -> None:
+    reader = OnlineReader(connect(stack.redis_address), project=PROJECT, views=DEFINITIONS.views)
+    now_ms = NEWEST_MS + LATENESS_MS
+    served = online(store, now_ms)
+
+    def read(view: FeatureView, as_of_ms: int) -> dict[str, list[Any]]:
+        keys = [tuple(row[key.name] for key in view.join_keys) for row in ENTITIES]
+        rows = reader.read(view, keys, np.full(len(keys), as_of_ms, dtype=np.int64))
+        return {name: seen_by_a_model(column.tolist()) for name, column in rows.columns.items()}
+
+    for view in fraud.views:
+        found = read(view, view.as_of(now_ms))
+        assert set(found) == {feature.name for feature in view.features}
+        for name, column in found.items():
+            assert column == seen_by_a_model(values(served, name)), name
+    # Negative control: the rows of the instant before are others.
+    earlier = read(stop, stop.as_of(now_ms) - 1)
+    assert earlier["by_stop_count"] != seen_by_a_model(values(served, "by_stop_count"))
+
+
+def test_two_views_on_one_entity_stay_apart(stack: EmbeddedStack, tmp_path: Path) -> None:
+    redis = connect(stack.redis_address)
+    own = open_store(tmp_path, online_store=stack.redis_address, project="pair")
+    apply(own, "pair_definitions", tmp_path)
+    views = (pair_definitions.short, pair_definitions.long)
+    writer = OnlineWriter(redis, project="pair", views=views, ring_slides=2)
+    # The second item has a row of one view only.
+    entities = {views[0]: (7, 2**62), views[1]: (7, -3)}
+    for view, items in entities.items():
+        names = [feature.name for feature in view.features]
+        rows = [
+            {"item": item, "window_end_ms": NEWEST_MS, names[0]: item % 11, names[1]: view.name}
+            for item in items
+        ]
+        source = InputSlice(topic=view.name, partition=0, first_offset=0, next_offset=len(rows))
+        assert writer.apply([RowStep(view=view, rows=rows, source=source)]) == [len(rows)]
+
+    asked = [7, 2**62, -3, 5]
+    answer = own.get_online_features(
+        own.get_feature_service("pair_returns"), [{"item": item} for item in asked]
+    ).to_dict()
+    reader = OnlineReader(redis, project="pair", views=views)
+    found: dict[str, Any] = {}
+    for view in views:
+        keys = [(item,) for item in asked]
+        found |= reader.read(view, keys, np.full(len(keys), NEWEST_MS, dtype=np.int64)).columns
+
+    for name in pair_definitions.service.features:
+        assert seen_by_a_model(found[name].tolist()) == seen_by_a_model(answer[name]), name
+    assert answer["pair_short_count"] == [7, 2**62 % 11, None, None]
+    assert answer["pair_long_buyer_last"] == ["pair_long", None, "pair_long", None]
 
 
 def test_another_instant_gives_other_values_offline(store: feast.FeatureStore) -> None:
