@@ -5,7 +5,7 @@ from pathlib import Path
 import feast
 
 from feature_repo.feast_objects import FINGERPRINT_TAG
-from feature_repo.offline import complete_until_ms
+from feature_repo.offline import complete_until_ms, history_horizon_ms
 from feature_repo.on_demand import ChangedDefinitionsError
 from feature_repo.rendering import load_store
 from features.errors import SamestreamError
@@ -56,6 +56,15 @@ def rows_complete_until_ms(
     """Newest window end of each view, by name, up to which its offline rows are all there."""
     return {
         view.name: complete_until_ms(_offline_root(store, view), view) for view in service.views
+    }
+
+
+def history_horizons_ms(
+    store: feast.FeatureStore, service: FeatureService
+) -> dict[str, int | None]:
+    """Newest window end of each view, by name, that the last backfill of its offline rows wrote."""
+    return {
+        view.name: history_horizon_ms(_offline_root(store, view), view) for view in service.views
     }
 
 

@@ -60,6 +60,16 @@ def complete_until_ms(root: Path, view: FeatureView) -> int | None:
     return SnapshotState.read(offline_path(root, view)).complete_until_ms
 
 
+def history_horizon_ms(root: Path, view: FeatureView) -> int | None:
+    """Newest window end that the last backfill wrote, milliseconds; None without a backfill.
+
+    Args:
+        root: root of the offline store.
+        view: the definition.
+    """
+    return SnapshotState.read(offline_path(root, view)).horizon_ms
+
+
 def offline_schema(view: FeatureView) -> pa.Schema:
     """Columns of the rows of a view: join keys, when the row was known, window end, features."""
     return pa.schema(

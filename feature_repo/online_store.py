@@ -70,11 +70,21 @@ class RingOnlineStore(RedisOnlineStore):
         await super().online_write_batch_async(config, table, data, progress)
 
     def delete_table(self, config: RepoConfig, table: FeatureView) -> None:
-        """Delete the newest rows and the rings of a view."""
+        """Delete the newest rows, the rings and the progress of a view.
+
+        Ingest is fenced by that, and reads all topics again when it is started again: a view that
+        comes back must not count as complete without its rows.
+        """
         super().delete_table(config, table)
         if fingerprint := table.tags.get(FINGERPRINT_TAG):
-            prefix = ProjectLayout(config.project).ring_prefix(f"{table.name}-{fingerprint}")
-            self._delete(config, prefix)
+            layout, id_ = ProjectLayout(config.project), f"{table.name}-{fingerprint}"
+            client = self._get_client(config.online_store)
+            client.delete(
+                layout.offsets, layout.counts(id_), layout.queue(id_), layout.completions(id_)
+            )
+            client.hdel(layout.complete, id_)
+            client.hdel(layout.queued, id_)
+            self._delete(config, layout.ring_prefix(id_))
 
     def teardown(
         self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]

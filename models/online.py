@@ -75,12 +75,12 @@ class OnlineScorer:
         columns = columns_of_requests(self._service, requests)
         try:
             complete, reads = self._reader.read_complete(wanted)
-            late = _late_ms(wanted, complete)
+            late = _late_ms(wanted, complete, len(requests))
             waited = (late > 0).any(axis=0)
             if waited.any():
                 self._wait(wanted)
                 complete, reads = self._reader.read_complete(wanted)
-                late = _late_ms(wanted, complete)
+                late = _late_ms(wanted, complete, len(requests))
         except StoreUnavailableError:
             if self._service.store_policy is StorePolicy.WAIT:
                 raise
@@ -95,7 +95,8 @@ class OnlineScorer:
         """Wait until all views are complete, or the time is up."""
         deadline = time.monotonic() + self._max_wait_seconds
         while time.monotonic() < deadline and not self._stop.wait(_POLL_SECONDS):
-            if not (_late_ms(wanted, self._reader.complete()) > 0).any():
+            n = len(wanted[0].as_of_ms)
+            if not (_late_ms(wanted, self._reader.complete(), n) > 0).any():
                 break
 
     def _receipt(self, request: AsOfRequest, rows: AsOfRows, late_ms: Integers) -> ViewReceipt:
@@ -130,9 +131,9 @@ class OnlineScorer:
         )
 
 
-def _late_ms(wanted: Sequence[AsOfRequest], complete: Mapping[str, int | None]) -> Integers:
+def _late_ms(wanted: Sequence[AsOfRequest], complete: Mapping[str, int | None], n: int) -> Integers:
     """By how much each view is behind each request, 0 if it is complete; shape (views, n)."""
-    late = np.zeros((len(wanted), len(wanted[0].as_of_ms) if wanted else 0), dtype=np.int64)
+    late = np.zeros((len(wanted), n), dtype=np.int64)
     for behind, request in zip(late, wanted, strict=True):
         behind[:] = behind_ms(request.as_of_ms, complete[request.view.name])
     return late

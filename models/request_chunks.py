@@ -16,6 +16,7 @@ from models.request_file import (
     RequestFileError,
     check_columns,
     check_suffix,
+    not_shifted,
     parse_requests,
     text_columns,
 )
@@ -134,6 +135,7 @@ class RequestChunks:
             na_values=[""],
         ) as frames:
             for frame in frames:
+                not_shifted(self.path, frame)
                 columns = {
                     name: pa.array(frame[name], type=pa.string(), from_pandas=True)
                     for name in frame.columns

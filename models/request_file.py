@@ -166,14 +166,25 @@ def _read(path: Path, text: tuple[str, ...]) -> pd.DataFrame:
         if check_suffix(path) == ".parquet":
             # Else a column of integers with a null becomes floating-point.
             return pd.read_parquet(path, dtype_backend="numpy_nullable")
-        return pd.read_csv(
-            path, dtype=dict.fromkeys(text, "object"), keep_default_na=False, na_values=[""]
+        return not_shifted(
+            path,
+            pd.read_csv(
+                path, dtype=dict.fromkeys(text, "object"), keep_default_na=False, na_values=[""]
+            ),
         )
     except (OSError, ValueError) as error:
         if isinstance(error, SamestreamError):
             raise
         msg = f"{path}: it cannot be read ({str(error).splitlines()[0]})"
         raise RequestFileError(msg) from error
+
+
+def not_shifted(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
+    """Refuse a CSV file whose rows have more cells than names: pandas would shift the columns."""
+    if not isinstance(frame.index, pd.RangeIndex):
+        msg = f"{path}: got rows with more cells than its first line has names; allowed are as many"
+        raise RequestFileError(msg)
+    return frame
 
 
 def _types(service: FeatureService) -> dict[str, FieldType]:

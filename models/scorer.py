@@ -61,6 +61,10 @@ class Scorer:
         """Build the vectors that `score` would score."""
         return self._vectorizer.vectors(columns)
 
+    def unchecked_vectors(self, columns: Mapping[str, Any]) -> Matrix:
+        """Build the same, infinite values included, which `score` refuses."""
+        return self._vectorizer.unchecked_vectors(columns)
+
     def score_vectors(self, vectors: Matrix) -> ScoredBatch:
         """Score vectors as they are, as a replay does with those that were served."""
         scores = predict(self.model.booster, vectors)

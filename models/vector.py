@@ -58,6 +58,12 @@ class FeatureVectorizer:
         Raises:
             VectorError: a column is missing or has another length, or a value is infinite.
         """
+        matrix = self.unchecked_vectors(columns)
+        self._refuse_infinities(matrix)
+        return matrix
+
+    def unchecked_vectors(self, columns: Mapping[str, Any]) -> Matrix:
+        """Build vectors of which some may be infinite, as a replay compares them."""
         inputs, pending = self._resolve(columns.keys())
         n = self._rows(columns, inputs)
         with np.errstate(all="ignore"):
@@ -70,7 +76,6 @@ class FeatureVectorizer:
             matrix[:, position] = self._encoded(name, known[name])
         # A NaN carries sign and payload bits that depend on how it was computed.
         matrix[np.isnan(matrix)] = np.nan
-        self._refuse_infinities(matrix)
         return matrix
 
     def _resolve(self, given: Set[str]) -> tuple[tuple[str, ...], tuple[OnDemandFeature, ...]]:

@@ -23,6 +23,8 @@ def _reasons(served: ServedService, max_staleness: timedelta) -> Iterator[str]:
     who = f"service {served.service.name!r}"
     if served.model is None:
         yield f"{who}: no model is loaded"
+    if served.trouble is not None:
+        yield f"{who}: {served.trouble}"
     limit = served.service.max_staleness
     if limit is None:
         limit = max_staleness

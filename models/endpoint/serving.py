@@ -66,9 +66,14 @@ class KeptPredictions(Protocol):
     """Predictions that were computed before anybody asked."""
 
     def get(
-        self, requests: Sequence[Mapping[str, Any]], *, model_sha256: str, max_age: timedelta
+        self, requests: Sequence[Mapping[str, Any]], *, model: tuple[str, str], max_age: timedelta
     ) -> list[dict[str, Any] | None]:
         """Return the record for each request that has a fresh one.
+
+        Args:
+            requests: what is asked.
+            model: version of the model in use and checksum of its booster.
+            max_age: how long before the time of a request the time of a fresh one may be.
 
         Raises:
             StoreUnavailableError: the store does not answer.
@@ -81,6 +86,7 @@ class ServedService:
     Attributes:
         service: the definition.
         clock: of its requests.
+        trouble: why it should not be asked any more, though it answers.
     """
 
     def __init__(
@@ -94,6 +100,7 @@ class ServedService:
     ) -> None:
         self.service = service
         self.clock = clock
+        self.trouble: str | None = None
         self._online = online
         self._log = log
         self._kept = kept
@@ -125,21 +132,31 @@ class ServedService:
 
     def answer(self, calls: Sequence[Call]) -> list[Reply]:
         """Return the reply to each call; a call gets all its predictions or none."""
+        if not calls:
+            return []
         scorer = self._scorer
         if scorer is None:
             msg = f"service {self.service.name!r}: no model is loaded"
             return [unavailable("no_model", msg)] * len(calls)
         try:
-            requests = self._timed(calls)
-            ready = self._precomputed(requests, scorer.model.manifest.booster_sha256)
-            rest = np.array([row for row in range(len(requests)) if row not in ready], np.int64)
-            answers = self._online.score([requests[row] for row in rest], scorer)
+            return self._answered(calls, scorer)
         except StoreUnavailableError as error:
             return [unavailable("store_unavailable", str(error))] * len(calls)
         except ClockUnknownError as error:
             return [unavailable("no_clock", str(error))] * len(calls)
+        except LogUnavailableError as error:
+            return [unavailable("log_unavailable", str(error))] * len(calls)
         except ClockStaleError as error:
-            return [unavailable("stale", str(error))] * len(calls)
+            # Only for those who mean now.
+            timed = iter(self.answer([call for call in calls if _has_times(call)]))
+            stale = unavailable("stale", str(error))
+            return [next(timed) if _has_times(call) else stale for call in calls]
+
+    def _answered(self, calls: Sequence[Call], scorer: Scorer) -> list[Reply]:
+        requests = self._timed(calls)
+        ready = self._precomputed(requests, scorer.model)
+        rest = np.array([row for row in range(len(requests)) if row not in ready], np.int64)
+        answers = self._online.score([requests[row] for row in rest], scorer)
         first_rows = np.cumsum([0, *(len(call.requests) for call in calls)])
         owners = np.repeat(np.arange(len(calls)), np.diff(first_rows))
         refusals = [replace(refusal, row=int(rest[refusal.row])) for refusal in answers.refused]
@@ -151,13 +168,10 @@ class ServedService:
             ready = {row: record for row, record in ready.items() if owners[row] not in refused}
         scored_at_ms = wall_clock_ms()
         answered = [requests[row] for row in rows]
-        try:
-            if answered:
-                self._log.write(predictions, answered, scored_at_ms=scored_at_ms)
-            if ready:
-                self._log.write_again([*ready.values()])
-        except LogUnavailableError as error:
-            return [unavailable("log_unavailable", str(error))] * len(calls)
+        if answered:
+            self._log.write(predictions, answered, scored_at_ms=scored_at_ms)
+        if ready:
+            self._log.write_again([*ready.values()])
         records = {row: _shown(record) | {PRECOMPUTED: True} for row, record in ready.items()}
         for row, record in zip(rows.tolist(), predictions.records(answered), strict=True):
             records[row] = {**record, SCORED_AT_MS: scored_at_ms, PRECOMPUTED: False}
@@ -169,14 +183,15 @@ class ServedService:
         ]
 
     def _precomputed(
-        self, requests: Sequence[Mapping[str, Any]], model_sha256: str
+        self, requests: Sequence[Mapping[str, Any]], model: Model
     ) -> dict[int, dict[str, Any]]:
         """Return the fresh records by the position of their requests, under the new ids."""
         max_age = self.service.max_precomputed_age
         if max_age is None:
             return {}
         try:
-            found = self._kept.get(requests, model_sha256=model_sha256, max_age=max_age)
+            in_use = model.version, model.manifest.booster_sha256
+            found = self._kept.get(requests, model=in_use, max_age=max_age)
         except StoreUnavailableError:
             if self.service.store_policy is StorePolicy.WAIT:
                 raise
@@ -190,7 +205,7 @@ class ServedService:
     def _timed(self, calls: Sequence[Call]) -> list[Mapping[str, Any]]:
         """Return the requests of all calls; those without a time get the clock's."""
         requests = [request for call in calls for request in call.requests]
-        if all(request[EVENT_TIME_MS] is not None for request in requests):
+        if all(map(_has_times, calls)):
             return requests
         now_ms = self.tell_ms()
         limit = self.service.max_staleness
@@ -206,6 +221,10 @@ class ServedService:
             {**request, EVENT_TIME_MS: now_ms} if request[EVENT_TIME_MS] is None else request
             for request in requests
         ]
+
+
+def _has_times(call: Call) -> bool:
+    return all(request[EVENT_TIME_MS] is not None for request in call.requests)
 
 
 def _refusals(

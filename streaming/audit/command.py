@@ -37,6 +37,7 @@ def show_report(console: Console, report: dict[str, object]) -> None:
         ("missing", report["missing"]),
         ("doubled", report["doubled"]),
         ("refused (dead letters)", report["refused"]),
+        *((("of other definitions", others),) if (others := report["other_definitions"]) else ()),
         ("pending", report["pending"]),
     ]
     console.table(("verdict", "predictions"), [(name, f"{count:,}") for name, count in rows])

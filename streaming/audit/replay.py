@@ -16,8 +16,10 @@ import numpy as np
 from feature_repo.feast_objects import apply
 from feature_repo.rendering import open_store
 from features.definitions import Definitions
+from features.fingerprint import service_fingerprint
 from features.service import FeatureService
 from features.source import EVENT_ID, EVENT_TIME_MS
+from models.artifact import read_artifact
 from models.columns import columns_of_frame
 from models.dataset import request_rows, training_set
 from models.loading import load_model
@@ -36,6 +38,8 @@ _NTHREAD = 1
 # A prediction, and the request that it answers.
 _Answer = tuple[dict[str, Any], dict[str, Any]]
 _Judged = tuple[dict[str, Any], Judgement]
+# Version and checksum of the booster.
+_Model = tuple[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +58,8 @@ class ReplayReport:
         missing: requests without a prediction and without a dead letter.
         doubled: predictions beyond the first for one request.
         refused: requests that ended as dead letters.
+        other_definitions: predictions by models of former definitions of the service; they are
+            not judged, as only those definitions can.
         pending: requests that the scorer has not reached yet, or that the log cannot judge yet.
         examples: the first few things that speak against the proof, one line each.
         log_events_read: end offsets of the logs that were recomputed, summed.
@@ -69,6 +75,7 @@ class ReplayReport:
     missing: int
     doubled: int
     refused: int
+    other_definitions: int
     pending: int
     examples: list[str]
     log_events_read: int
@@ -103,10 +110,12 @@ def replay(settings: Settings, definitions: Definitions, service: FeatureService
             judgements.append((prediction, _unexplained("it brings no request that can be read")))
         else:
             answers.append((prediction, request))
+    others = _of_other_definitions(service, served.promotions)
+    running = [answer for answer in answers if _model(answer[0]) not in others]
     with tempfile.TemporaryDirectory(prefix="verify-", dir=settings.state_dir) as work:
         rows = Path(work)
         backfill = run_backfill(settings, service.views, ends, rows)
-        known = [answer for answer in answers if _is_known(service, backfill, answer[1])]
+        known = [answer for answer in running if _is_known(service, backfill, answer[1])]
         judgements += _judge_all(settings, service, served.promotions, known, rows)
     return _report(
         service,
@@ -114,7 +123,8 @@ def replay(settings: Settings, definitions: Definitions, service: FeatureService
         judgements,
         doubled=doubled,
         missing=sorted(missing),
-        unknown=len(answers) - len(known),
+        unknown=len(running) - len(known),
+        other_definitions=len(answers) - len(running),
         log_events_read=sum(end for by_partition in ends.values() for end in by_partition.values()),
     )
 
@@ -144,17 +154,37 @@ def _judge_all(
     apply(store, settings.definitions, rows)
     frame = training_set(store, service, request_rows(service, requests)).sort_values(EVENT_ID)
     judged: list[_Judged] = []
-    promoted = {promotion.model_sha256: promotion for promotion in promotions}
-    for sha256 in dict.fromkeys(prediction["model_sha256"] for prediction, _ in answers):
-        chosen = [n for n, (item, _) in enumerate(answers) if item["model_sha256"] == sha256]
-        if sha256 not in promoted:
-            unknown = _unexplained(f"model {sha256} was never promoted")
+    promoted = _by_model(promotions)
+    for model in dict.fromkeys(_model(prediction) for prediction, _ in answers):
+        chosen = [n for n, (prediction, _) in enumerate(answers) if _model(prediction) == model]
+        if model not in promoted:
+            unknown = _unexplained(f"model version {model[0]}, {model[1]}, was never promoted")
             judged += [(answers[n][0], unknown) for n in chosen]
             continue
-        scorer = _scorer(service, promoted[sha256])
-        recomputed = scorer.vectors(columns_of_frame(service, frame.iloc[chosen]))
+        scorer = _scorer(service, promoted[model])
+        # What was refused as infinite was not served, but what was served with nulls may be.
+        recomputed = scorer.unchecked_vectors(columns_of_frame(service, frame.iloc[chosen]))
         judged += _judge_model(service, scorer, [answers[n] for n in chosen], recomputed)
     return judged
+
+
+def _model(prediction: Mapping[str, Any]) -> _Model:
+    return prediction["model_version"], prediction["model_sha256"]
+
+
+def _by_model(promotions: Sequence[Promotion]) -> dict[_Model, Promotion]:
+    # The same booster may be registered again, with another threshold.
+    return {(each.model_version, each.model_sha256): each for each in promotions}
+
+
+def _of_other_definitions(service: FeatureService, promotions: Sequence[Promotion]) -> set[_Model]:
+    """Models that were made for former definitions of the service."""
+    running = service_fingerprint(service)
+    return {
+        model
+        for model, promotion in _by_model(promotions).items()
+        if read_artifact(promotion.path).manifest.service_fingerprint != running
+    }
 
 
 def _unexplained(reason: str) -> Judgement:
@@ -195,6 +225,7 @@ def _report(
     doubled: int,
     missing: Sequence[tuple[int, int]],
     unknown: int,
+    other_definitions: int,
     log_events_read: int,
 ) -> ReplayReport:
     verdicts = Counter(judgement.verdict for _, judgement in judged)
@@ -216,6 +247,7 @@ def _report(
         missing=len(missing),
         doubled=doubled,
         refused=len(served.refused),
+        other_definitions=other_definitions,
         pending=served.pending + unknown,
         examples=examples[:_SHOWN],
         log_events_read=log_events_read,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from feature_repo.applied import applied_store, rows_complete_until_ms
+from feature_repo.applied import applied_store, history_horizons_ms, rows_complete_until_ms
 from feature_repo.asof import with_row_times
 from feature_repo.online_store import connect
 from feature_repo.precomputed import PrecomputedStore
@@ -109,6 +109,8 @@ def predict(settings: Settings, asked: BatchPrediction, console: Console) -> Sum
     model = _model(settings, service, asked.model)
     scorer = Scorer(service, model)
     terms = _terms(asked, service, model, feature_store)
+    # The archive only adds rows; a backfill replaces them.
+    terms["backfill"] = history_horizons_ms(store, service)
     pinned = {"complete_until_ms": rows_complete_until_ms(store, service)}
     with begun_job(asked.out, terms, pinned) as job:
         _tell(job, console)

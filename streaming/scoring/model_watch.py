@@ -52,23 +52,30 @@ class ModelWatch:
         self._thread.join(_FINISH_SECONDS)
 
     def _run(self) -> None:
-        while not self._stop.is_set():
-            for promoted in self._follower.poll(_POLL_MS):
-                served = self._services[promoted.topic]
-                for value in reversed(promoted.values):
-                    if self._load(served, value):
-                        break
-        self._follower.close()
+        try:
+            while not self._stop.is_set():
+                for promoted in self._follower.poll(_POLL_MS):
+                    served = self._services[promoted.topic]
+                    for value in reversed(promoted.values):
+                        if self._load(served, value):
+                            break
+        except Exception as error:  # noqa: BLE001 - whatever it was, models stay as they are
+            _log.exception("promotions can no longer be followed")
+            for served in self._services.values():
+                served.trouble = f"promotions can no longer be followed: {error}"
+        finally:
+            self._follower.close()
 
     def _load(self, served: ServedService, value: bytes) -> bool:
         """Use the model of a promotion; one that cannot be used leaves the former in place."""
-        promotion = parse_promotion(value)
-        name, version = served.service.name, promotion.model_version
+        name = served.service.name
         try:
+            promotion = parse_promotion(value)
+            version = promotion.model_version
             model = load_model(promotion.path, version, served.service, nthread=self._nthread)
             served.use(Scorer(served.service, model))
-        except SamestreamError:
-            _log.exception("service %r: model version %s is not used", name, version)
+        except (SamestreamError, ValueError, TypeError, KeyError, AttributeError):
+            _log.exception("service %r: a promotion is not used: %r", name, value)
             return False
         _log.info("service %r: model version %s is in use", name, version)
         return True

@@ -52,13 +52,14 @@ class PrecomputedPredictions:
         return self._store.put(requests, answers)
 
     def get(
-        self, requests: Sequence[Request], *, model_sha256: str, max_age: timedelta
+        self, requests: Sequence[Request], *, model: tuple[str, str], max_age: timedelta
     ) -> list[dict[str, Any] | None]:
         """Return the kept record for each request where it is fresh, in one round trip.
 
         Args:
             requests: events of the request source.
-            model_sha256: checksum of the model in use; the predictions of others are not fresh.
+            model: version of the model in use and checksum of its booster; the predictions of
+                others are not fresh.
             max_age: how long before the time of its request the time of a fresh one may be; a later
                 time than that of the request is not fresh.
         """
@@ -69,7 +70,7 @@ class PrecomputedPredictions:
             record = None
             if kept is not None and latest - age_ms <= kept.as_of_ms <= latest:
                 record = self._decoded(kept.content)
-            if record is not None and record["model_sha256"] != model_sha256:
+            if record is not None and (record["model_version"], record["model_sha256"]) != model:
                 record = None
             records.append(record)
         return records

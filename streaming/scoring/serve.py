@@ -68,7 +68,10 @@ def run_endpoint(settings: Settings, definitions: Definitions) -> None:
 
 
 def _served(settings: Settings, service: FeatureService, writer: ConfirmedWriter) -> ServedService:
-    store = connect(settings.online_store, timeout_seconds=settings.store_timeout_seconds)
+    # A batch asks the store for the time, for precomputed predictions and for features; all of
+    # that has to fail before its callers give up.
+    timeout_seconds = min(settings.store_timeout_seconds, settings.http_timeout_seconds / 8)
+    store = connect(settings.online_store, timeout_seconds=timeout_seconds)
     reader = OnlineReader(store, project=PROJECT, views=service.views)
     return ServedService(
         service,

@@ -78,7 +78,8 @@ class Intake:
         return process
 
     def _run(self) -> None:
-        loop_module._MAX_POLL_RECORDS = self.batch_records  # noqa: SLF001 - small transactions
+        # Small transactions.
+        loop_module.ExactlyOnceLoop.__init__.__kwdefaults__["batch_records"] = self.batch_records
         for client in (KafkaAdminClient, KafkaConsumer, KafkaProducer):
             # Most of a start is waiting to ask again for topics and coordinators.
             client.DEFAULT_CONFIG["retry_backoff_ms"] = RETRY_BACKOFF_MS

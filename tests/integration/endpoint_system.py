@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -112,20 +113,22 @@ class EndpointSystem:
             ]
         )
 
-    def promote(self, service: FeatureService) -> None:
+    def promote(self, service: FeatureService, version: str = "1", **changed: Any) -> None:
+        """Promote a model; with changes of its manifest it is the same booster."""
         names = {"card_1h_count": "endpoint_by_card_count"}
         names["card_1h_country_last"] = "endpoint_by_card_country_last"
         frame = tiny_model.frame().rename(columns=names)
         split_ms = 1_000 * tiny_model.MINUTE_MS
         model = train(service, frame, split_ms=split_ms, nthread=1)
-        directory = self.settings.state_dir / service.name
+        model = replace(model, manifest=replace(model.manifest, **changed))
+        directory = self.settings.state_dir / service.name / version
         directory.mkdir(parents=True)
         write_artifact(directory, model)
         promote(
             self.settings.kafka,
             service,
             model_name=service.name,
-            model_version="1",
+            model_version=version,
             model_sha256=model.manifest.booster_sha256,
             model_dir=directory,
         )

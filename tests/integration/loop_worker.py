@@ -102,7 +102,6 @@ class _Never:
 def main(bootstrap: str, input_topic: str, output_topic: str, instance: str, fault: str) -> None:
     stop = stop_on_signal()
     loop_module.WATCHDOG_SECONDS = 3.0
-    loop_module._MAX_POLL_RECORDS = 100  # noqa: SLF001 - many small transactions
     if fault == "lost record unchecked":
         FutureRecordMetadata.get = lambda _self, **_: None
     copier = Copier(output_topic)
@@ -112,6 +111,8 @@ def main(bootstrap: str, input_topic: str, output_topic: str, instance: str, fau
         group=f"copy.{input_topic}",
         instance=instance,
         processor=copier,
+        # Many small transactions.
+        batch_records=100,
     )
     if fault != "none":
         loop._producer = Faulty(loop._producer, fault)  # noqa: SLF001

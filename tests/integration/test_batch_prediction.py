@@ -400,7 +400,7 @@ def test_the_promoted_model_and_predictions_that_are_kept(
     store = PrecomputedStore(connect(stack.redis_address), project=PROJECT, service=fraud)
     events = request_events(fraud, read_requests(system.requests, fraud))
     found = PrecomputedPredictions(store).get(
-        events, model_sha256=manifest.booster_sha256, max_age=timedelta(0)
+        events, model=("7", manifest.booster_sha256), max_age=timedelta(0)
     )
     rows = pd.read_parquet(out)
     newest: dict[Any, int] = {}

@@ -328,16 +328,22 @@ def test_every_answer_is_proven_and_a_tampered_one_is_not(system: EndpointSystem
     good = next(record for record in records if record["event_id"] == "one")
     vector = [*good["vector"][:-1], float(np.nextafter(good["vector"][-1], np.inf))]
     tampered = [{**good, "vector": vector}, {**good, "request": b"no event"}]
+    # The same booster again: with another threshold, and made for other definitions.
+    system.promote(waiting, "2", threshold=2.0)
+    system.promote(waiting, "3", service_fingerprint="0" * 12)
+    tampered += [{**good, "model_version": "2", "decision": True}]
+    former = {**good, "model_version": "3"}
     codec = AvroCodec(prediction_schema())
     with TransactionalWriter(system.settings.kafka, "endpoint-tampering") as writer:
-        for record in tampered:
+        for record in (*tampered, former):
             value = codec.encode_single_object(record)
             writer.write(OutputRecord(http_predictions_topic(waiting), 0, None, value))
         writer.commit()
 
     report = replay(system.settings, DEFINITIONS, waiting)
 
-    assert report.over_http == len(records) + len(tampered)
-    assert (report.unexplained, report.pending, report.requests) == (2, 0, 0)
+    assert report.over_http == len(records) + len(tampered) + 1
+    assert report.other_definitions == 1
+    assert (report.unexplained, report.pending, report.requests) == (3, 0, 0)
     assert report.exact + sum(report.explained.values()) == len(records)
     assert not report.proven

@@ -16,11 +16,13 @@ import pytest
 from stop_definitions import DEFINITIONS, day, fraud, stop, stop_line
 
 from feature_repo.feast_objects import apply
-from feature_repo.offline import offline_path, offline_schema
+from feature_repo.offline import offline_path, offline_schema, view_id
+from feature_repo.online_layout import ProjectLayout
 from feature_repo.online_store import UncountedWriteError, connect
 from feature_repo.reader import OnlineReader
 from feature_repo.rendering import open_store
-from feature_repo.writer import InputSlice, OnlineWriter, RowStep
+from feature_repo.writer import InputSlice, OnlineWriter, ProgressStep, RowStep
+from features.fingerprint import view_fingerprint
 from features.view import FeatureView
 from streaming.local.stack import EmbeddedStack
 
@@ -238,7 +240,20 @@ def test_a_view_that_is_no_longer_defined_leaves_nothing_online(
     for view in (stop, day):
         rows = as_rows(view)
         source = InputSlice(topic=view.name, partition=0, first_offset=0, next_offset=len(rows))
-        writer.apply([RowStep(view=view, rows=rows, source=source)])
+        progress = {
+            "view": view.name,
+            "fingerprint": view_fingerprint(view),
+            "window_end_ms": rows[0]["window_end_ms"],
+            "row_count": sum(row["window_end_ms"] == rows[0]["window_end_ms"] for row in rows),
+        }
+        told = InputSlice(topic=f"{view.name}.progress", partition=0, first_offset=0, next_offset=1)
+        writer.apply(
+            [
+                RowStep(view=view, rows=rows, source=source),
+                ProgressStep(records=[progress], source=told),
+            ]
+        )
+    assert len(redis.hgetall(ProjectLayout("deleted").complete)) == 2
 
     def rings() -> int:
         return len(list(redis.scan_iter("samestream:deleted:ring:*")))
@@ -246,6 +261,11 @@ def test_a_view_that_is_no_longer_defined_leaves_nothing_online(
     assert rings() == 5
     own.apply([], objects_to_delete=[own.get_feature_view("by_stop")], partial=False)
     assert rings() == 2
+    # A view that comes back must not count as complete, so ingest has to read it again.
+    layout = ProjectLayout("deleted")
+    assert list(redis.hgetall(layout.complete)) == [view_id(day).encode()]
+    assert list(redis.hgetall(layout.queued)) == [view_id(day).encode()]
+    assert not redis.exists(layout.offsets)
     own.teardown()
     assert list(redis.scan_iter("samestream:deleted:*")) == []
 

@@ -196,14 +196,15 @@ def test_records_are_whole_and_fresh_or_not_there(redis: Redis) -> None:
     booster = load_booster(trained().booster, nthread=1)
     model = Model(version="3", manifest=trained().manifest, booster=booster)
     sha256 = model.manifest.booster_sha256
+    in_use = ("3", sha256)
     keeper = PrecomputedPredictions(store_of(redis))
     asked = [request(amount=amount, country="zürich ✓") for amount in (1, 999)]
     made = predictions(asked, model)
     assert keeper.put(made, asked) == 2
 
-    def get(later_ms: int, *, model_sha256: str = sha256) -> list[dict[str, Any] | None]:
+    def get(later_ms: int, *, model: tuple[str, str] = in_use) -> list[dict[str, Any] | None]:
         later = [one | {EVENT_TIME_MS: AT + later_ms, EVENT_ID: "later"} for one in asked]
-        return keeper.get(later, model_sha256=model_sha256, max_age=timedelta(seconds=10))
+        return keeper.get(later, model=model, max_age=timedelta(seconds=10))
 
     events = AvroCodec(event_schema(service.request))
     for record, expected, one in zip(get(10_000), made.records(asked), asked, strict=True):
@@ -214,12 +215,12 @@ def test_records_are_whole_and_fresh_or_not_there(redis: Redis) -> None:
         assert record["source_topic"] == ""
         assert events.decode(record["request"]) == one
     assert get(10_001) == get(-1) == [None, None]
-    assert get(0, model_sha256="another") == [None, None]
-    assert keeper.get([request(amount=2)], model_sha256=sha256, max_age=timedelta(seconds=10)) == [
-        None
-    ]
+    assert get(0, model=("3", "another")) == [None, None]
+    # The same booster with another threshold decides otherwise.
+    assert get(0, model=("4", sha256)) == [None, None]
+    assert keeper.get([request(amount=2)], model=in_use, max_age=timedelta(seconds=10)) == [None]
     # Negative control: what another version of the schema wrote is not taken for a record.
     other = store_of(redis)
     other.put(asked, [kept("old")] * 2)
     elsewhere = PrecomputedPredictions(other)
-    assert elsewhere.get(asked, model_sha256=sha256, max_age=timedelta(0)) == [None, None]
+    assert elsewhere.get(asked, model=in_use, max_age=timedelta(0)) == [None, None]

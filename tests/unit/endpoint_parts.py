@@ -91,9 +91,9 @@ class NothingKept:
     """Has no precomputed predictions."""
 
     def get(
-        self, requests: Sequence[Mapping[str, Any]], *, model_sha256: str, max_age: timedelta
+        self, requests: Sequence[Mapping[str, Any]], *, model: tuple[str, str], max_age: timedelta
     ) -> list[dict[str, Any] | None]:
-        del model_sha256, max_age
+        del model, max_age
         return [None] * len(requests)
 
 

@@ -6,16 +6,24 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from threading import Event
 from typing import Any
 
 import httpx
 import pytest
-from endpoint_parts import LIMITS, VIEW, Endpoint, scorer
+from endpoint_parts import LIMITS, VIEW, EmptyStore, Endpoint, scorer
 
 from features.service import FeatureService, StorePolicy
+from models.booster import load_booster
+from models.endpoint.admission import Call
 from models.endpoint.bodies import RequestBodies
 from models.endpoint.docs import example_request
 from models.endpoint.keys import ApiKeys
+from models.loading import Model
+from models.narrowing import narrowed
+from models.online import OnlineScorer
+from models.scorer import Scorer
+from models.train import train
 from tests import tiny_model
 
 PROGRESS_MS = 1_700_000_100_000
@@ -165,6 +173,46 @@ def test_a_clock_that_is_too_far_behind_the_wall_clock_is_not_now() -> None:
         # Who says what time is meant gets the answer of that time.
         assert post(endpoint, {**REQUEST, "event_time_ms": CLOCK_MS}).status_code == 200
         assert endpoint.thread.finish(5)
+
+
+def test_a_stale_clock_refuses_only_those_who_mean_now() -> None:
+    endpoint = Endpoint(
+        replace(tiny_model.service, max_staleness=timedelta(minutes=10)), follows_wall=True
+    )
+    endpoint.store.progress_ms = PROGRESS_MS
+    endpoint.served.use(scorer())
+    now = {**REQUEST, "fraud": None, "event_time_ms": None}
+    timed = {**now, "event_time_ms": CLOCK_MS}
+
+    async def replies() -> list[int]:
+        calls = [
+            Call(
+                service=tiny_model.service.name,
+                requests=requests,
+                reply=asyncio.get_running_loop().create_future(),
+            )
+            for requests in ([now], [timed], [timed, now])
+        ]
+        return [reply.status for reply in endpoint.served.answer(calls)]
+
+    assert asyncio.run(replies()) == [503, 200, 503]
+
+
+def test_a_service_without_views_is_answered() -> None:
+    service = narrowed(tiny_model.service, ("amount", "country"))
+    assert service.views == ()
+    split_ms = 1_000 * tiny_model.MINUTE_MS
+    trained = train(service, tiny_model.frame(), split_ms=split_ms, nthread=1)
+    booster = load_booster(trained.booster, nthread=1)
+    model = Model(version="1", manifest=trained.manifest, booster=booster)
+    online = OnlineScorer(service, EmptyStore(), max_wait_seconds=0.01, stop=Event())
+    request = {**REQUEST, "fraud": None, "event_time_ms": CLOCK_MS}
+
+    answers = online.score([request] * 3, Scorer(service, model))
+
+    assert answers.rows.tolist() == [0, 1, 2]
+    assert [one["views"] for one in answers.predictions.records([request] * 3)] == [[]] * 3
+    assert answers.waited.tolist() == [False] * 3
 
 
 def test_a_full_line_refuses_and_a_long_wait_ends() -> None:

@@ -114,6 +114,15 @@ def test_files_without_rows_or_with_torn_ones(tmp_path: Path) -> None:
         file.write("1,2,3,4,5,6,7,8\n")
     with pytest.raises(RequestFileError, match=r"r.csv: it cannot be read \("):
         list(RequestChunks(path, service, as_of_ms=None, chunk_rows=2).read())
+    path = written(tmp_path / "shifted.csv", requests(3))
+    first, *others = path.read_text().splitlines()
+    path.write_text("\n".join([first, *(f"{line}," for line in others)]))
+    for read in (
+        lambda: list(RequestChunks(path, service, as_of_ms=0, chunk_rows=2).read()),
+        lambda: read_requests(path, service),
+    ):
+        with pytest.raises(RequestFileError, match="more cells than its first line has names"):
+            read()
     with pytest.raises(RequestFileError, match=r"gone.parquet: it cannot be read \("):
         RequestChunks(tmp_path / "gone.parquet", service, as_of_ms=None, chunk_rows=2)
 

@@ -67,6 +67,26 @@ def test_a_mark_on_the_view_explains_its_features(mark: str, view: str) -> None:
     assert verdict(served) == Judgement(verdict=Verdict.EXPLAINED, reason=mark)
 
 
+def test_that_an_entity_was_unknown_explains_nothing() -> None:
+    served = prediction(vector=changed("route_30d_count", -1.0), marks={"route_30d": "UNKNOWN"})
+    assert verdict(served).verdict is Verdict.UNEXPLAINED
+
+
+@pytest.mark.parametrize(
+    ("mark", "expected"), [("AHEAD", Verdict.EXPLAINED), (None, Verdict.UNEXPLAINED)]
+)
+def test_the_log_may_say_infinity_where_null_was_served(
+    mark: str | None, expected: Verdict
+) -> None:
+    recomputed = vector()
+    recomputed[service.features.index("route_30d_count")] = np.inf
+    served = prediction(
+        vector=changed("route_30d_count", np.nan), marks={"route_30d": mark} if mark else {}
+    )
+    found = judge(service, REQUEST, served, recomputed, SCORE, decision=False)
+    assert found.verdict is expected
+
+
 def test_a_mark_on_another_view_explains_nothing() -> None:
     served = prediction(vector=changed("route_30d_count", -1.0), marks={"tail_30d": "STALE"})
     assert verdict(served).verdict is Verdict.UNEXPLAINED
